@@ -1,0 +1,86 @@
+import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs'
+import { CriError } from '#lib/errors.ts'
+import { memoryFile } from './libc.ts'
+import { posixSpawn } from './posix-spawn.ts'
+import type { Exit, ProcessWatcher } from './process-watcher.ts'
+
+export interface Command {
+  /** The program's path, then its arguments. */
+  readonly argv: readonly [string, ...string[]]
+  readonly env?: { readonly [name: string]: string }
+  readonly cwd?: string
+  readonly stdin?: string | Buffer
+  /** After this time the command's process group is killed and `run` throws deadline-exceeded. */
+  readonly timeoutMs: number
+  /** Open files that it holds as fd 3, 4, … as long as it or a child of it lives: see linux/object-lock.ts. */
+  readonly heldFds?: readonly number[]
+}
+
+export interface Finished extends Exit {
+  readonly stdout: Buffer
+  /** Trimmed, for messages; the first 64 KiB. */
+  readonly stderr: string
+}
+
+const STDOUT_LIMIT_BYTES = 16 << 20
+const STDERR_LIMIT_BYTES = 64 << 10
+const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+
+/**
+ * Runs a program to its end. Its stdio are files in memory, so that a grandchild that
+ * keeps them open holds nobody up, and the daemon reads nothing while it runs.
+ */
+export async function runCommand(watcher: ProcessWatcher, command: Command): Promise<Finished> {
+  using files = new DisposableStack()
+  const open = (fd: number): number => files.adopt(fd, closeSync)
+  const stdin = command.stdin === undefined ? open(openSync('/dev/null', 'r')) : open(fileOf(command.stdin))
+  const stdout = open(memoryFile('stdout'))
+  const stderr = open(memoryFile('stderr'))
+
+  const pid = posixSpawn({
+    argv: command.argv,
+    env: command.env ?? { PATH: process.env['PATH'] ?? PATH },
+    ...(command.cwd === undefined ? {} : { cwd: command.cwd }),
+    fds: [stdin, stdout, stderr, ...(command.heldFds ?? [])],
+  })
+  let timedOut = false
+  const timer = setTimeout(() => {
+    timedOut = true
+    killGroup(pid)
+  }, command.timeoutMs)
+  const exit = (await watcher.ended(pid)) ?? { exitCode: 255 }
+  clearTimeout(timer)
+  if (timedOut) {
+    const stderrText = contentOf(stderr, STDERR_LIMIT_BYTES).toString().trim()
+    throw new CriError(
+      'deadline-exceeded',
+      `${command.argv.join(' ')} did not end within ${command.timeoutMs / 1000} s and was killed${stderrText && `: ${stderrText}`}`,
+    )
+  }
+  return {
+    ...exit,
+    stdout: contentOf(stdout, STDOUT_LIMIT_BYTES),
+    stderr: contentOf(stderr, STDERR_LIMIT_BYTES).toString().trim(),
+  }
+}
+
+/** A spawned program leads a process group of its own: see posix-spawn.ts. */
+export function killGroup(pid: number): void {
+  try {
+    process.kill(-pid, 'SIGKILL')
+  } catch {
+    // It has ended by itself.
+  }
+}
+
+function fileOf(content: string | Buffer): number {
+  const fd = memoryFile('stdin')
+  const bytes = Buffer.from(content)
+  for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at, bytes.length - at, at)
+  return fd // Written by position: it stands at its beginning.
+}
+
+function contentOf(fd: number, limitBytes: number): Buffer {
+  const content = Buffer.alloc(Math.min(fstatSync(fd).size, limitBytes))
+  return content.subarray(0, readSync(fd, content, 0, content.length, 0))
+}

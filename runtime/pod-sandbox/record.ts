@@ -1,0 +1,79 @@
+/** Whose namespace of a kind a pod or container uses (api.proto, NamespaceMode). */
+export type NamespaceMode = 'pod' | 'container' | 'node' | 'target'
+
+export interface PodMetadata {
+  readonly name: string
+  readonly uid: string
+  readonly namespace: string
+  /** How often kubelet has made a sandbox for this pod before. */
+  readonly attempt: number
+}
+
+export interface PortMapping {
+  readonly protocol: 'tcp' | 'udp' | 'sctp'
+  readonly containerPort: number
+  /** 0: not mapped; kubelet sends every port of the pod. */
+  readonly hostPort: number
+  /** '' or a wildcard address: every address of the host. */
+  readonly hostIp: string
+}
+
+export interface DnsConfig {
+  readonly servers: readonly string[]
+  readonly searches: readonly string[]
+  readonly options: readonly string[]
+}
+
+export type StringMap = { readonly [key: string]: string }
+
+/** What was asked for, as JSON can hold it: two requests are the same if their specs are equal. */
+export interface SandboxSpec {
+  readonly metadata: PodMetadata
+  /** A name in the configuration's runtime handlers; the request's '' is resolved to the default. */
+  readonly handler: string
+  readonly hostname: string
+  /** '' when the pod has none. */
+  readonly logDirectory: string
+  readonly dns: DnsConfig | undefined
+  readonly portMappings: readonly PortMapping[]
+  readonly labels: StringMap
+  readonly annotations: StringMap
+  /** As kubelet gave it: a path (cgroupfs) or a slice (systemd); '' when the pod has none. */
+  readonly cgroupParent: string
+  readonly sysctls: StringMap
+  readonly namespaces: {
+    readonly network: 'pod' | 'node'
+    readonly pid: NamespaceMode
+    readonly ipc: 'pod' | 'node'
+  }
+  readonly privileged: boolean
+}
+
+/** A pid alone may be another process by now; with its start time (field 22 of /proc/PID/stat) it may not. */
+export interface Process {
+  readonly pid: number
+  /** Clock ticks since the boot, in decimal: JSON has no bigint. */
+  readonly startTimeTicks: string
+}
+
+/**
+ *   creating ──▶ ready ──▶ not-ready        not-ready: stopped, or its namespaces are gone
+ *       └────────────────▶ (torn down)
+ */
+export type SandboxState =
+  | { readonly phase: 'creating' }
+  | {
+      readonly phase: 'ready'
+      readonly ips: readonly string[]
+      /** The init of a shared PID namespace, where the pod has one. */
+      readonly init: Process | undefined
+    }
+  | { readonly phase: 'not-ready'; readonly ips: readonly string[] }
+
+export interface SandboxRecord {
+  readonly id: string
+  readonly spec: SandboxSpec
+  /** Nanoseconds since 1970, in decimal. */
+  readonly createdAtNs: string
+  readonly state: SandboxState
+}

@@ -1,0 +1,37 @@
+import type { ContainerRecord, ContainerSpec, Resources } from './container/record.ts'
+import type { SandboxRecord, SandboxSpec } from './pod-sandbox/record.ts'
+import type { ExecResult } from './ports.ts'
+
+/**
+ * What the CRI (cri/) asks of the runtime. Ids may be unique prefixes. Unless said otherwise an unknown id throws
+ * not-found, an empty or ambiguous one invalid-argument. Lists and lookups answer from memory, under no lock.
+ */
+export interface SandboxService {
+  /** Brings a sandbox up and answers its id. The same spec again joins or answers the first; another throws already-exists. */
+  run(spec: SandboxSpec): Promise<string>
+  /** Kills what runs in it and gives its network back. */
+  stop(id: string): Promise<void>
+  /** Stops it if need be and removes it with its containers. */
+  remove(id: string): Promise<void>
+  /** One sandbox; those being created are not found. */
+  get(id: string): SandboxRecord
+  /** All but those being created. */
+  list(): readonly SandboxRecord[]
+}
+
+export interface ContainerService {
+  /** `spec.sandboxId` is a full id. The same spec again joins or answers the first; another throws already-exists. */
+  create(spec: ContainerSpec): Promise<string>
+  start(id: string): Promise<void>
+  /** The stop signal, then after the grace period SIGKILL; a second call with a shorter one shortens it. */
+  stop(id: string, graceMs: number): Promise<void>
+  remove(id: string): Promise<void>
+  get(id: string): ContainerRecord
+  list(): readonly ContainerRecord[]
+  /** Merges what is given (not zero) into the container's resources; `spec.resources` of the record then has them. */
+  update(id: string, resources: Resources, annotations: { readonly [key: string]: string }): Promise<void>
+  /** Throws failed-precondition when it does not run. */
+  reopenLog(id: string): Promise<void>
+  /** `timeoutMs` undefined: none. */
+  execSync(id: string, command: readonly string[], timeoutMs: number | undefined): Promise<ExecResult>
+}
