@@ -46,7 +46,9 @@ function callAsync(native: Native, ...args: Argument[]): Promise<number> {
 }
 
 const natives = {
-  mount: declare('int mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data)'),
+  mount: declare(
+    'int mount(const char *source, const char *target, const char *type, unsigned long flags, const char *data)',
+  ),
   umount2: declare('int umount2(const char *target, int flags)'),
   unshare: declare('int unshare(int flags)'),
   setns: declare('int setns(int fd, int type)'),
@@ -58,7 +60,9 @@ const natives = {
   flock: declare('int flock(int fd, int operation)'),
   syncfs: declare('int syncfs(int fd)'),
   mknod: declare('int mknod(const char *path, unsigned int mode, unsigned long device)'),
-  lsetxattr: declare('int lsetxattr(const char *path, const char *name, void *value, size_t size, int flags)'),
+  lsetxattr: declare(
+    'int lsetxattr(const char *path, const char *name, void *value, size_t size, int flags)',
+  ),
   lgetxattr: declare('long lgetxattr(const char *path, const char *name, void *value, size_t size)'),
   syscall2: declare('long syscall(long number, long a, long b)'),
   openat2: declare('long syscall(long number, long dirfd, const char *path, void *how, size_t size)'),
@@ -149,7 +153,10 @@ export const mknod = (path: string, mode: number, device: number): void =>
 /** `mode` with the file type; `device` from its two numbers, as makedev(3). */
 export const makedev = (major: number, minor: number): number =>
   Number(
-    (BigInt(major & ~0xfff) << 32n) | (BigInt(major & 0xfff) << 8n) | (BigInt(minor & ~0xff) << 12n) | BigInt(minor & 0xff),
+    (BigInt(major & ~0xfff) << 32n) |
+      (BigInt(major & 0xfff) << 8n) |
+      (BigInt(minor & ~0xff) << 12n) |
+      BigInt(minor & 0xff),
   )
 
 export const setExtendedAttribute = (path: string, name: string, value: Buffer): void =>

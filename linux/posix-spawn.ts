@@ -57,7 +57,11 @@ export function posixSpawn({ argv, env, cwd, fds }: SpawnOptions): number {
     if (cwd !== undefined) check('chdir', cwd, natives.addChangeDirectory(actions, cwd))
     const pid = [0]
     const environment = Object.entries(env).map(([name, value]) => `${name}=${value}`)
-    check('exec', argv[0], natives.spawn(pid, argv[0], actions, attributes, [...argv, null], [...environment, null]))
+    check(
+      'exec',
+      argv[0],
+      natives.spawn(pid, argv[0], actions, attributes, [...argv, null], [...environment, null]),
+    )
     return pid[0] ?? 0
   } finally {
     natives.destroyActions(actions)

@@ -72,7 +72,11 @@ export interface PodNetwork {
 export interface SandboxFiles {
   create(
     sandboxId: string,
-    request: { readonly hostname: string; readonly dns: DnsConfig | undefined; readonly shmSizeBytes: number | undefined },
+    request: {
+      readonly hostname: string
+      readonly dns: DnsConfig | undefined
+      readonly shmSizeBytes: number | undefined
+    },
   ): Promise<void>
   makeLogDirectory(path: string): Promise<void>
   remove(sandboxId: string): Promise<void>
