@@ -1,0 +1,74 @@
+import type { ImageConfig } from '#runtime/ports.ts'
+
+/**
+ * Between who brings images (a registry, an archive) and who keeps them (image-store.ts).
+ * An image as it can be had: nothing of it is read before the store asks.
+ */
+export interface ImageSource {
+  /** The config blob, byte for byte: its sha256 is the image's id. */
+  readonly config: Buffer
+  /** Of the manifest that was chosen for this platform; undefined where there is none (a docker archive). */
+  readonly manifestDigest: string | undefined
+  /** Base first, as many as the config's `rootfs.diff_ids`. */
+  readonly layers: readonly LayerSource[]
+  /** Full names: `docker.io/library/busybox:1.36`. They move here from whichever image had them. */
+  readonly tags: readonly string[]
+  /** `docker.io/library/busybox@sha256:…` */
+  readonly digests: readonly string[]
+}
+
+/** One layer as it can be had. */
+export interface LayerSource {
+  /** Of the bytes that `open` yields: `sha256:` and 64 digits. The store verifies it. */
+  readonly digest: string
+  readonly mediaType: string
+  /** Of the uncompressed tar, from the config. The store verifies it. */
+  readonly diffId: string
+  /** Of the bytes that `open` yields; undefined where nobody says. */
+  readonly sizeBytes: number | undefined
+  /** The layer's bytes from their beginning; may be called again after a failure. */
+  open(signal: AbortSignal): Promise<AsyncIterable<Uint8Array>>
+}
+
+/** An image that is here, whole. */
+export interface ImageRecord {
+  /** `sha256:` and 64 digits: the digest of its config. */
+  readonly id: string
+  readonly tags: readonly string[]
+  readonly digests: readonly string[]
+  /** Of the compressed layers and the config, as containerd counts. */
+  readonly sizeBytes: number
+  readonly config: ImageConfig
+  readonly manifestDigest: string | undefined
+  /** Base first. */
+  readonly diffIds: readonly string[]
+  /** Nanoseconds since 1970, in decimal: when it came here first. */
+  readonly pulledAtNs: string
+  /** Kubelet's garbage collection leaves it alone. */
+  readonly pinned: boolean
+}
+
+export interface ImageStore {
+  /**
+   * Brings the image here, or throws and leaves nothing; answers its id. Layers that are here are not opened, one
+   * that two calls want is opened once. An image that is here already gets the tags and digests.
+   */
+  add(source: ImageSource, signal: AbortSignal): Promise<string>
+  /**
+   * By `sha256:` id, by its 64 digits or a unique prefix of at least 3, by full tag name, by digest name.
+   * Names are compared as they are: the caller makes `docker.io/library/busybox:latest` of `busybox`.
+   */
+  find(reference: string): ImageRecord | undefined
+  list(): readonly ImageRecord[]
+  /** Removes what `find` finds, with all its names; succeeds when there is nothing. */
+  remove(reference: string): Promise<void>
+  usage(): Promise<ImageFilesystemUsage>
+}
+
+/** What images take of the file system they lie on. */
+export interface ImageFilesystemUsage {
+  /** The directory that the images lie in. */
+  readonly path: string
+  readonly usedBytes: number
+  readonly usedInodes: number
+}
