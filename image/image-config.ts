@@ -1,0 +1,69 @@
+import { z } from 'zod'
+import { invalidArgument } from '#lib/errors.ts'
+import type { ImageConfig } from '#runtime/ports.ts'
+
+/** What cri-ts reads of an image's config blob (OCI image-spec config.md; Docker's has the same shape). */
+export interface ParsedImageConfig {
+  readonly config: ImageConfig
+  /** Base first. */
+  readonly diffIds: readonly string[]
+  readonly os: string
+  readonly architecture: string
+  /** '' where there is none. */
+  readonly variant: string
+}
+
+/** Go writes an empty list or map as null. */
+const strings = z.array(z.string()).nullish()
+const text = z.string().nullish()
+const schema = z.object({
+  os: text,
+  architecture: text,
+  variant: text,
+  rootfs: z.object({ diff_ids: z.array(z.string().regex(/^sha256:[0-9a-f]{64}$/)).nullish() }),
+  config: z
+    .object({
+      Entrypoint: strings,
+      Cmd: strings,
+      Env: strings,
+      User: text,
+      WorkingDir: text,
+      StopSignal: text,
+      Volumes: z.record(z.string(), z.unknown()).nullish(),
+    })
+    .nullish(),
+})
+
+/** `blob` as the registry or an archive gave it; `what` names the image in the message. Throws invalid-argument. */
+export function parseImageConfig(blob: Buffer, what: string): ParsedImageConfig {
+  const parsed = schema.safeParse(jsonOf(blob, what))
+  if (!parsed.success) {
+    throw invalidArgument(
+      `the config of ${what} is not an image's: ${z.prettifyError(parsed.error).replaceAll(/\s+/g, ' ')}`,
+    )
+  }
+  const { config, rootfs, os, architecture, variant } = parsed.data
+  return {
+    config: {
+      entrypoint: config?.Entrypoint ?? [],
+      cmd: config?.Cmd ?? [],
+      env: config?.Env ?? [],
+      user: config?.User ?? '',
+      workingDirectory: config?.WorkingDir ?? '',
+      stopSignal: config?.StopSignal ?? '',
+      volumes: Object.keys(config?.Volumes ?? {}),
+    },
+    diffIds: rootfs.diff_ids ?? [],
+    os: os ?? '',
+    architecture: architecture ?? '',
+    variant: variant ?? '',
+  }
+}
+
+function jsonOf(blob: Buffer, what: string): unknown {
+  try {
+    return JSON.parse(blob.toString())
+  } catch (cause) {
+    throw invalidArgument(`the config of ${what} is not JSON`, { cause })
+  }
+}
