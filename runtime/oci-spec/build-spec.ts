@@ -1,0 +1,104 @@
+import { invalidArgument } from '#lib/errors.ts'
+import type { ContainerSpec, ResolvedUser } from '../container/record.ts'
+import type { SandboxRecord } from '../pod-sandbox/record.ts'
+import type { HostDevice, HostFacts, LocalImage } from '../ports.ts'
+import { buildDevices } from './devices.ts'
+import { buildMounts, type MountSource, type SandboxFilePaths } from './mounts.ts'
+import type { OciNamespace, OciSpec } from './oci-spec.ts'
+import { buildProcess } from './process.ts'
+import { toOciResources } from './resources.ts'
+
+export interface OciSpecInput {
+  readonly container: ContainerSpec
+  readonly containerId: string
+  readonly sandbox: SandboxRecord
+  readonly image: LocalImage
+  /** From `resolveUser`. */
+  readonly user: ResolvedUser
+  readonly rootfsPath: string
+  readonly namespaces: ContainerNamespaces
+  readonly sandboxFiles: SandboxFilePaths
+  /** What HostPaths.mountSource answered, by the host path of the request. */
+  readonly mountSources: ReadonlyMap<string, MountSource>
+  /** The devices asked for; where the container is privileged, all of the host's first. */
+  readonly devices: readonly HostDevice[]
+  readonly host: HostFacts
+  /** The host's name now, which a pod in the host's UTS namespace has. */
+  readonly hostname: string
+  /** From `cgroupsPath`. */
+  readonly cgroupsPath: string
+}
+
+/** The namespaces that a container joins by path; undefined where it uses the host's. */
+export interface ContainerNamespaces {
+  readonly network: string | undefined
+  readonly ipc: string | undefined
+  readonly uts: string | undefined
+  readonly pid: 'private' | 'host' | { readonly path: string }
+}
+
+/**
+ * The config.json of a container, with the meaning that containerd's CRI plugin gives the request.
+ * Throws invalid-argument where the request can't be met, failed-precondition where this host can't meet it.
+ */
+export function buildOciSpec(input: OciSpecInput): OciSpec {
+  const { container, sandbox, host } = input
+  const { security } = container
+  if (security.privileged && !sandbox.spec.privileged) {
+    throw invalidArgument(
+      `container ${container.name} is privileged, but its pod sandbox ${sandbox.id} is not: ` +
+        'set linux.security_context.privileged in the pod sandbox config too',
+    )
+  }
+  const { mounts, rootfsPropagation } = buildMounts(input)
+  const { devices, rules } = buildDevices(input.devices, security.privileged)
+  return {
+    ociVersion: '1.0.2',
+    process: buildProcess(input),
+    root: { path: input.rootfsPath, readonly: security.readonlyRootfs },
+    mounts,
+    annotations: {
+      ...sandboxAnnotations(sandbox),
+      'io.kubernetes.cri.container-type': 'container',
+      'io.kubernetes.cri.container-name': container.name,
+      'io.kubernetes.cri.image-name': container.userSpecifiedImage || container.imageReference,
+    },
+    linux: {
+      cgroupsPath: input.cgroupsPath,
+      namespaces: buildNamespaces(input.namespaces, host.cgroupVersion === 2 && !security.privileged),
+      devices,
+      resources: { devices: rules, ...toOciResources(container.resources, host) },
+      ...(rootfsPropagation === undefined ? {} : { rootfsPropagation }),
+      maskedPaths: security.privileged ? [] : security.maskedPaths,
+      readonlyPaths: security.privileged ? [] : security.readonlyPaths,
+    },
+  }
+}
+
+/** Where sandboxed runtimes and NRI-like tools look for the pod: containerd's names. */
+export function sandboxAnnotations({ id, spec }: SandboxRecord): Record<string, string> {
+  return {
+    'io.kubernetes.cri.sandbox-id': id,
+    'io.kubernetes.cri.sandbox-name': spec.metadata.name,
+    'io.kubernetes.cri.sandbox-namespace': spec.metadata.namespace,
+    'io.kubernetes.cri.sandbox-uid': spec.metadata.uid,
+  }
+}
+
+export function buildNamespaces(
+  { network, ipc, uts, pid }: ContainerNamespaces,
+  ownCgroup: boolean,
+): readonly OciNamespace[] {
+  const joined: readonly [OciNamespace['type'], string | undefined][] = [
+    ['network', network],
+    ['ipc', ipc],
+    ['uts', uts],
+    ['pid', typeof pid === 'object' ? pid.path : undefined],
+  ]
+  return [
+    { type: 'mount' },
+    ...joined.flatMap(([type, path]) => (path === undefined ? [] : [{ type, path }])),
+    ...(pid === 'private' ? [{ type: 'pid' as const }] : []),
+    ...(ownCgroup ? [{ type: 'cgroup' as const }] : []),
+  ]
+}

@@ -1,0 +1,76 @@
+import { capabilityNames } from '#lib/capability-names.ts'
+import { CriError, invalidArgument } from '#lib/errors.ts'
+import { nearestName } from '#lib/names.ts'
+import type { ContainerSpec } from '../container/record.ts'
+import type { OciCapabilities } from './oci-spec.ts'
+
+/** What a container gets when it asks for nothing: containerd's and Docker's list. */
+const defaultCapabilities = [
+  'CAP_CHOWN',
+  'CAP_DAC_OVERRIDE',
+  'CAP_FSETID',
+  'CAP_FOWNER',
+  'CAP_MKNOD',
+  'CAP_NET_RAW',
+  'CAP_SETGID',
+  'CAP_SETUID',
+  'CAP_SETFCAP',
+  'CAP_SETPCAP',
+  'CAP_NET_BIND_SERVICE',
+  'CAP_SYS_CHROOT',
+  'CAP_KILL',
+  'CAP_AUDIT_WRITE',
+]
+
+type CapabilityRequest = Pick<
+  ContainerSpec['security'],
+  'privileged' | 'addCapabilities' | 'dropCapabilities'
+>
+
+/**
+ * The default list with what is added and dropped; ALL goes first, so that ALL but one can be said.
+ * `held` is what the daemon holds: ALL and privileged mean no more than that, since an OCI runtime fails on more.
+ * Throws invalid-argument for an unknown name, failed-precondition for an added one that the daemon does not hold.
+ */
+export function resolveCapabilities(request: CapabilityRequest, held: readonly string[]): OciCapabilities {
+  const add = request.addCapabilities.map(fullName)
+  const drop = request.dropCapabilities.map(fullName)
+  if (request.privileged) return allSets(held)
+
+  let granted = new Set<string>(defaultCapabilities.filter((name) => held.includes(name)))
+  if (add.includes(ALL)) granted = new Set(held)
+  if (drop.includes(ALL)) granted = new Set()
+  for (const name of add) {
+    if (name === ALL) continue
+    if (!held.includes(name)) throw notHeld(name)
+    granted.add(name)
+  }
+  for (const name of drop) granted.delete(name)
+  return allSets(capabilityNames.filter((name) => granted.has(name)))
+}
+
+const ALL = 'CAP_ALL'
+
+const allSets = (names: readonly string[]): OciCapabilities => ({
+  bounding: names,
+  effective: names,
+  permitted: names,
+})
+
+/** Kubernetes leaves the CAP_ off; either is taken, in any case. */
+function fullName(name: string): string {
+  const full = `CAP_${name.toUpperCase().replace(/^CAP_/, '')}`
+  const known: readonly string[] = [ALL, ...capabilityNames]
+  if (known.includes(full)) return full
+  const nearest = nearestName(full, known)
+  throw invalidArgument(
+    `capability ${name} is unknown${nearest === undefined ? '' : `: did you mean ${nearest.slice('CAP_'.length)}?`}`,
+  )
+}
+
+const notHeld = (name: string): CriError =>
+  new CriError(
+    'failed-precondition',
+    `capability ${name} can't be given to a container, since the daemon does not hold it itself: ` +
+      'leave it out, or start the daemon with it',
+  )

@@ -1,0 +1,70 @@
+import type { SandboxRecord } from '../pod-sandbox/record.ts'
+import type { HostFacts } from '../ports.ts'
+import { buildNamespaces, type ContainerNamespaces, sandboxAnnotations } from './build-spec.ts'
+import type { OciSpec } from './oci-spec.ts'
+import { allowedOomScoreAdj } from './process.ts'
+
+export interface InitSpecInput {
+  readonly sandbox: SandboxRecord
+  /** A static program that reaps and waits when called with -P: catatonit. */
+  readonly programPath: string
+  /** An empty directory; pods may share it. */
+  readonly rootfsPath: string
+  readonly namespaces: Pick<ContainerNamespaces, 'network' | 'ipc' | 'uts'>
+  readonly host: HostFacts
+  /** From `cgroupsPath`. */
+  readonly cgroupsPath: string
+}
+
+const NOBODY = 65535
+/** As kubelet has it for the pause container: killed after everything else of the pods. */
+const OOM_SCORE_ADJ = -998
+
+/** The init of a pod's shared PID namespace: it may do nothing, sees nothing and has next to no CPU. */
+export function buildInitSpec(input: InitSpecInput): OciSpec {
+  const { host, namespaces, sandbox } = input
+  return {
+    ociVersion: '1.0.2',
+    process: {
+      terminal: false,
+      user: { uid: NOBODY, gid: NOBODY, additionalGids: [] },
+      args: ['/init', '-P'],
+      env: [],
+      cwd: '/',
+      capabilities: { bounding: [], effective: [], permitted: [] },
+      rlimits: [{ type: 'RLIMIT_NOFILE', ...host.nofileLimit }],
+      noNewPrivileges: true,
+      oomScoreAdj: allowedOomScoreAdj(OOM_SCORE_ADJ, host),
+    },
+    root: { path: input.rootfsPath, readonly: true },
+    mounts: [
+      {
+        destination: '/proc',
+        type: 'proc',
+        source: 'proc',
+        options: ['nosuid', 'noexec', 'nodev'],
+      },
+      {
+        destination: '/dev',
+        type: 'tmpfs',
+        source: 'tmpfs',
+        options: ['nosuid', 'noexec', 'mode=755', 'size=64k'],
+      },
+      {
+        destination: '/init',
+        type: 'bind',
+        source: input.programPath,
+        options: ['bind', 'rprivate', 'ro', 'nosuid', 'nodev'],
+      },
+    ],
+    annotations: { ...sandboxAnnotations(sandbox), 'io.kubernetes.cri.container-type': 'sandbox' },
+    linux: {
+      cgroupsPath: input.cgroupsPath,
+      namespaces: buildNamespaces({ ...namespaces, pid: 'private' }, false),
+      devices: [],
+      resources: { devices: [{ allow: false, access: 'rwm' }], cpu: { shares: 2 } },
+      maskedPaths: [],
+      readonlyPaths: [],
+    },
+  }
+}

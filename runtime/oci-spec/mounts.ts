@@ -1,0 +1,128 @@
+import { posix } from 'node:path'
+import { CriError, invalidArgument } from '#lib/errors.ts'
+import type { ContainerMount, ContainerSpec } from '../container/record.ts'
+import type { OciMount } from './oci-spec.ts'
+
+/** Host paths of the pod's files; `shm` is undefined where the pod uses the host's. */
+export interface SandboxFilePaths {
+  readonly resolvConf: string
+  readonly hosts: string
+  readonly hostname: string
+  readonly shm: string | undefined
+}
+
+/** Where a mount's source really is, and how the mount under it passes later mounts on. */
+export interface MountSource {
+  readonly path: string
+  readonly kind: 'directory' | 'file' | 'other'
+  readonly propagation?: 'private' | 'slave' | 'shared'
+}
+
+export interface MountsInput {
+  readonly container: Pick<ContainerSpec, 'mounts' | 'security'>
+  readonly sandboxFiles: SandboxFilePaths
+  readonly mountSources: ReadonlyMap<string, MountSource>
+}
+
+type RootfsPropagation = 'rslave' | 'rshared' | undefined
+
+/**
+ * The kernel's file systems, then the request's mounts with the pod's files, parents before children.
+ * What the request mounts replaces a mount of ours at the same path, and its /dev all that lies below ours.
+ * Throws failed-precondition where a source can't propagate as it is asked to.
+ */
+export function buildMounts({ container, sandboxFiles, mountSources }: MountsInput): {
+  readonly mounts: readonly OciMount[]
+  readonly rootfsPropagation: RootfsPropagation
+} {
+  const { mounts, security } = container
+  const asked = new Set(mounts.map(({ containerPath }) => clean(containerPath)))
+  const wanted: readonly BindMount[] = [
+    ...mounts.map((mount) => ({ ...mount, source: sourceOf(mount, mountSources) })),
+    ...podFiles(sandboxFiles, security.readonlyRootfs).filter(
+      ({ containerPath }) => !asked.has(containerPath),
+    ),
+  ]
+  const kernel = kernelMounts(security.privileged ? 'rw' : 'ro').filter(
+    ({ destination }) => !asked.has(destination) && !(asked.has('/dev') && destination.startsWith('/dev/')),
+  )
+  return {
+    mounts: [...kernel, ...wanted.toSorted((a, b) => depth(a) - depth(b)).map(toBind)],
+    rootfsPropagation: rootfsPropagation(mounts),
+  }
+}
+
+type BindMount = ContainerMount & { readonly source: MountSource }
+
+const clean = (path: string): string => posix.resolve('/', path)
+const depth = ({ containerPath }: ContainerMount): number => clean(containerPath).split('/').length
+
+const propagationOptions = {
+  private: 'rprivate',
+  'host-to-container': 'rslave',
+  bidirectional: 'rshared',
+} as const
+
+function toBind({ containerPath, source, readonly, propagation }: BindMount): OciMount {
+  return {
+    destination: containerPath,
+    type: 'bind',
+    source: source.path,
+    options: ['rbind', propagationOptions[propagation], readonly ? 'ro' : 'rw'],
+  }
+}
+
+function sourceOf(mount: ContainerMount, sources: ReadonlyMap<string, MountSource>): MountSource {
+  const { containerPath, hostPath, propagation } = mount
+  if (clean(containerPath) === '/') {
+    throw invalidArgument(
+      `mount of ${hostPath} at container path "${containerPath}": give a path below /, which is the image's`,
+    )
+  }
+  const source = sources.get(hostPath)
+  if (source === undefined) throw new Error(`mount source ${hostPath} was not looked up`)
+  const passesOn = source.propagation ?? 'shared'
+  const fits =
+    propagation === 'private' ||
+    passesOn === 'shared' ||
+    (propagation === 'host-to-container' && passesOn === 'slave')
+  if (fits) return source
+  throw new CriError(
+    'failed-precondition',
+    `mount of ${hostPath} at ${containerPath}: ${source.path} lies on a ${passesOn} mount, so that ${propagation} propagation ` +
+      `can't work: make it shared (mount --make-rshared), or ask for private propagation`,
+  )
+}
+
+/** What the root mount must pass on, for the mounts below it to do so. */
+function rootfsPropagation(mounts: readonly ContainerMount[]): RootfsPropagation {
+  if (mounts.some(({ propagation }) => propagation === 'bidirectional')) return 'rshared'
+  return mounts.some(({ propagation }) => propagation === 'host-to-container') ? 'rslave' : undefined
+}
+
+function podFiles(files: SandboxFilePaths, readonly: boolean): readonly BindMount[] {
+  const paths: readonly [string, string, boolean][] = [
+    ['/etc/hostname', files.hostname, readonly],
+    ['/etc/hosts', files.hosts, readonly],
+    ['/etc/resolv.conf', files.resolvConf, readonly],
+    ['/dev/shm', files.shm ?? '/dev/shm', false],
+  ]
+  return paths.map(([containerPath, hostPath, isReadonly]) => {
+    const source = { path: hostPath, kind: 'file' as const }
+    return { containerPath, hostPath, readonly: isReadonly, propagation: 'private', source }
+  })
+}
+
+/** Those of containerd's default spec. */
+function kernelMounts(access: 'ro' | 'rw'): readonly OciMount[] {
+  const safe = ['nosuid', 'noexec', 'nodev']
+  const mounts: readonly [string, string, readonly string[]][] = [
+    ['/proc', 'proc', safe],
+    ['/dev', 'tmpfs', ['nosuid', 'strictatime', 'mode=755', 'size=65536k']],
+    ['/dev/pts', 'devpts', ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620', 'gid=5']],
+    ['/dev/mqueue', 'mqueue', safe],
+    ['/sys', 'sysfs', [...safe, access]],
+    ['/sys/fs/cgroup', 'cgroup', [...safe, 'relatime', access]],
+  ]
+  return mounts.map(([destination, type, options]) => ({ destination, type, source: type, options }))
+}

@@ -1,0 +1,90 @@
+import type { StringMap } from '../pod-sandbox/record.ts'
+
+/** config.json of the OCI runtime specification 1.0.2 (config.md, config-linux.md), as far as it is used here. */
+export interface OciSpec {
+  readonly ociVersion: '1.0.2'
+  readonly process: OciProcess
+  readonly root: { readonly path: string; readonly readonly: boolean }
+  readonly mounts: readonly OciMount[]
+  readonly annotations: StringMap
+  readonly linux: {
+    readonly cgroupsPath: string
+    readonly namespaces: readonly OciNamespace[]
+    readonly devices: readonly OciDevice[]
+    readonly resources: OciResources
+    readonly rootfsPropagation?: 'rslave' | 'rshared'
+    readonly maskedPaths: readonly string[]
+    readonly readonlyPaths: readonly string[]
+  }
+}
+
+export interface OciProcess {
+  readonly terminal: boolean
+  readonly user: { readonly uid: number; readonly gid: number; readonly additionalGids: readonly number[] }
+  readonly args: readonly string[]
+  /** NAME=value. */
+  readonly env: readonly string[]
+  readonly cwd: string
+  readonly capabilities: OciCapabilities
+  readonly rlimits: readonly { readonly type: string; readonly soft: number; readonly hard: number }[]
+  readonly noNewPrivileges: boolean
+  readonly oomScoreAdj: number
+}
+
+/** No inheritable and no ambient ones: a program that is not root's starts with none (CVE-2022-24769). */
+export interface OciCapabilities {
+  readonly bounding: readonly string[]
+  readonly effective: readonly string[]
+  readonly permitted: readonly string[]
+}
+
+export interface OciMount {
+  readonly destination: string
+  readonly type: string
+  readonly source: string
+  readonly options: readonly string[]
+}
+
+/** Without a path a new one. */
+export interface OciNamespace {
+  readonly type: 'mount' | 'pid' | 'network' | 'ipc' | 'uts' | 'cgroup'
+  readonly path?: string
+}
+
+export interface OciDevice {
+  readonly path: string
+  readonly type: 'c' | 'b'
+  readonly major: number
+  readonly minor: number
+  readonly fileMode: number
+  readonly uid: number
+  readonly gid: number
+}
+
+/** Without type and numbers it is about every device. */
+export interface OciDeviceRule {
+  readonly allow: boolean
+  readonly type?: 'c' | 'b'
+  readonly major?: number
+  readonly minor?: number
+  readonly access: string
+}
+
+/** Also what `update --resources -` of an OCI runtime reads, then without devices. */
+export interface OciResources {
+  readonly devices?: readonly OciDeviceRule[]
+  readonly cpu?: {
+    readonly shares?: number
+    readonly quota?: number
+    readonly period?: number
+    readonly cpus?: string
+    readonly mems?: string
+  }
+  readonly memory?: {
+    readonly limit?: number
+    /** Memory and swap together. */
+    readonly swap?: number
+  }
+  readonly hugepageLimits?: readonly { readonly pageSize: string; readonly limit: number }[]
+  readonly unified?: StringMap
+}

@@ -1,0 +1,81 @@
+import { posix } from 'node:path'
+import { invalidArgument } from '#lib/errors.ts'
+import type { ContainerSpec } from '../container/record.ts'
+import type { HostFacts, ImageConfig, LocalImage } from '../ports.ts'
+import type { OciSpecInput } from './build-spec.ts'
+import { resolveCapabilities } from './capabilities.ts'
+import type { OciProcess } from './oci-spec.ts'
+
+const DEFAULT_PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+
+/** What of a container's config.json its own and every exec's process is made from. */
+export type ProcessInput = Pick<
+  OciSpecInput,
+  'container' | 'sandbox' | 'image' | 'user' | 'host' | 'hostname'
+>
+
+export function buildProcess({ container, sandbox, image, user, host, hostname }: ProcessInput): OciProcess {
+  const { security } = container
+  return {
+    terminal: container.tty,
+    user,
+    args: commandLine(container, image),
+    env: environment(container, image.config, sandbox.spec.hostname || hostname),
+    cwd: posix.resolve('/', container.workingDirectory || image.config.workingDirectory),
+    capabilities: resolveCapabilities(security, host.capabilities),
+    rlimits: [{ type: 'RLIMIT_NOFILE', ...host.nofileLimit }],
+    noNewPrivileges: security.noNewPrivileges,
+    oomScoreAdj: allowedOomScoreAdj(container.resources.oomScoreAdj, host),
+  }
+}
+
+/** A further process in the container: what the container's own is, but for its command and terminal. */
+export function buildExecProcess(
+  process: OciProcess,
+  command: readonly string[],
+  { tty }: { readonly tty: boolean },
+): OciProcess {
+  if (command.length === 0) throw invalidArgument('the command to execute is empty: name a program')
+  const env = tty ? mergeEnvironment(process.env, ['TERM=xterm']) : process.env
+  return { ...process, terminal: tty, args: command, env }
+}
+
+/** Without CAP_SYS_RESOURCE nobody may go below his own; a runtime that tries fails with no reason given. */
+export const allowedOomScoreAdj = (wanted: number, host: HostFacts): number => {
+  if (wanted < -1000 || wanted > 1000) {
+    throw invalidArgument(`oom_score_adj ${wanted} is out of range: give one from -1000 to 1000`)
+  }
+  return Math.max(wanted, host.minOomScoreAdj)
+}
+
+/** A command replaces the image's entrypoint and drops its cmd; arguments replace its cmd (api.proto). */
+function commandLine({ name, command, args }: ContainerSpec, { id, config }: LocalImage): readonly string[] {
+  // An entrypoint of one empty word is how a Dockerfile clears the one it inherits.
+  const entrypoint = config.entrypoint.length === 1 && config.entrypoint[0] === '' ? [] : config.entrypoint
+  const words =
+    command.length > 0 ? [...command, ...args] : [...entrypoint, ...(args.length > 0 ? args : config.cmd)]
+  if (words.length === 0) {
+    throw invalidArgument(
+      `container ${name} has nothing to run: image ${id} has no entrypoint and no cmd, so give a command`,
+    )
+  }
+  return words
+}
+
+function environment({ tty, env }: ContainerSpec, image: ImageConfig, hostname: string): readonly string[] {
+  return mergeEnvironment(
+    [DEFAULT_PATH, ...(tty ? ['TERM=xterm'] : []), `HOSTNAME=${hostname}`],
+    [...image.env, ...env.map(({ name, value }) => `${name}=${value}`)],
+  )
+}
+
+/** The last value of a name counts, at the place of its first; a name without `=` is taken away. */
+function mergeEnvironment(base: readonly string[], more: readonly string[]): readonly string[] {
+  const merged = new Map<string, string>()
+  for (const entry of [...base, ...more]) {
+    const end = entry.indexOf('=')
+    if (end < 0) merged.delete(entry)
+    else merged.set(entry.slice(0, end), entry)
+  }
+  return [...merged.values()]
+}

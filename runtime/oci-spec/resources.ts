@@ -1,0 +1,71 @@
+import { invalidArgument } from '#lib/errors.ts'
+import type { Resources } from '../container/record.ts'
+import type { HostFacts } from '../ports.ts'
+import type { OciResources } from './oci-spec.ts'
+
+/** Limits as OCI runtimes take them, in config.json and in `update --resources -`; what is zero is left out. */
+export function toOciResources(resources: Resources, host: HostFacts): OciResources {
+  const cpu = given({
+    shares: resources.cpuShares,
+    quota: resources.cpuQuotaUs,
+    period: resources.cpuPeriodUs,
+    cpus: resources.cpusetCpus,
+    mems: resources.cpusetMems,
+  })
+  const memory = given({ limit: resources.memoryLimitBytes, swap: swapLimit(resources, host) })
+  const hugepageLimits = limitableHugepages(resources, host)
+  checkUnified(resources, host)
+  return {
+    ...(cpu === undefined ? {} : { cpu }),
+    ...(memory === undefined ? {} : { memory }),
+    ...(hugepageLimits.length === 0 ? {} : { hugepageLimits }),
+    ...(Object.keys(resources.unified).length === 0 ? {} : { unified: resources.unified }),
+  }
+}
+
+/** What an update leaves of a container's resources: what it gives (not zero) replaces, the rest stays. */
+export function mergeResources(current: Resources, update: Resources): Resources {
+  const pageSizes = new Map(
+    [...current.hugepageLimits, ...update.hugepageLimits].map((limit) => [limit.pageSize, limit]),
+  )
+  return {
+    cpuPeriodUs: update.cpuPeriodUs || current.cpuPeriodUs,
+    cpuQuotaUs: update.cpuQuotaUs || current.cpuQuotaUs,
+    cpuShares: update.cpuShares || current.cpuShares,
+    memoryLimitBytes: update.memoryLimitBytes || current.memoryLimitBytes,
+    memorySwapLimitBytes: update.memorySwapLimitBytes || current.memorySwapLimitBytes,
+    oomScoreAdj: update.oomScoreAdj || current.oomScoreAdj,
+    cpusetCpus: update.cpusetCpus || current.cpusetCpus,
+    cpusetMems: update.cpusetMems || current.cpusetMems,
+    hugepageLimits: [...pageSizes.values()],
+    unified: { ...current.unified, ...update.unified },
+  }
+}
+
+/** A memory limit alone would let the container swap as much again, so that swap has the same where none is given. */
+function swapLimit({ memoryLimitBytes, memorySwapLimitBytes }: Resources, host: HostFacts): number {
+  return host.swapLimits ? memorySwapLimitBytes || memoryLimitBytes : 0
+}
+
+/** kubelet sends a limit for every page size of the node, also where the kernel can't limit them. */
+function limitableHugepages({ hugepageLimits }: Resources, host: HostFacts) {
+  return hugepageLimits
+    .filter(({ pageSize }) => host.hugepageSizes.includes(pageSize))
+    .map(({ pageSize, limitBytes }) => ({ pageSize, limit: limitBytes }))
+}
+
+function checkUnified({ unified }: Resources, host: HostFacts): void {
+  const [first] = Object.keys(unified)
+  if (first === undefined || host.cgroupVersion === 2) return
+  throw invalidArgument(
+    `resources.unified (${first}) needs cgroup v2, and this host runs cgroup v1: leave it out`,
+  )
+}
+
+/** Its entries that are not zero or empty; undefined when none is left. */
+function given<Values extends { readonly [name: string]: number | string }>(
+  values: Values,
+): Partial<Values> | undefined {
+  const entries = Object.entries(values).filter(([, value]) => value !== 0 && value !== '')
+  return entries.length === 0 ? undefined : (Object.fromEntries(entries) as Partial<Values>)
+}
