@@ -1,0 +1,146 @@
+import { execFileSync } from 'node:child_process'
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { join } from 'node:path'
+
+/** Where to look beyond what the whole host shares. */
+export interface SnapshotScope {
+  /** The daemon, whose mounts and open files are looked at too. */
+  readonly daemonPid?: number
+  /** Every file below them counts: root and state, the CNI data directory, the log directory. */
+  readonly directories: readonly string[]
+}
+
+/** By kind (`mounts`, `links`, …) what there is, each thing as one line; a thing that is there twice is there twice. */
+export type HostSnapshot = ReadonlyMap<string, readonly string[]>
+
+/** All that a container runtime can leave behind on a host. Others who use the same host are seen too: hack/isolated. */
+export function takeHostSnapshot(scope: SnapshotScope): HostSnapshot {
+  const kinds: { readonly [kind: string]: () => readonly string[] } = {
+    mounts: () => mountsOf('self'),
+    "daemon's mounts": () => (scope.daemonPid === undefined ? [] : mountsOf(`${scope.daemonPid}`)),
+    'network namespaces': networkNamespaces,
+    links: () => output('ip', '-o', 'link').map((line) => line.split(': ')[1] ?? line),
+    'iptables rules': () => [...firewall('iptables-save'), ...firewall('ip6tables-save')],
+    'nft rules': () => output('nft', '-s', 'list', 'ruleset').map((line) => line.trim()),
+    sysctls: () => ['ip_forward', 'conf/all/route_localnet'].map(sysctl),
+    cgroups: () => directoriesBelow('/sys/fs/cgroup').filter((path) => !isOfSystemd(path)),
+    processes,
+    files: () => scope.directories.flatMap(filesBelow),
+    'IPC objects': ipcObjects,
+    "daemon's open files": () => (scope.daemonPid === undefined ? [] : openFiles(scope.daemonPid)),
+  }
+  return new Map(Object.entries(kinds).map(([kind, look]) => [kind, look()]))
+}
+
+/** `+ mounts: …` for what has come, `- mounts: …` for what has gone; empty when the host is as it was. */
+export function differenceBetween(before: HostSnapshot, after: HostSnapshot): readonly string[] {
+  return [...after.keys()].flatMap((kind) => {
+    const [old, now] = [before.get(kind) ?? [], after.get(kind) ?? []]
+    return [
+      ...without(now, old).map((line) => `+ ${kind}: ${line}`),
+      ...without(old, now).map((line) => `- ${kind}: ${line}`),
+    ]
+  })
+}
+
+/** `lines` less one of each of `others`. */
+function without(lines: readonly string[], others: readonly string[]): readonly string[] {
+  const left = new Map<string, number>()
+  for (const line of others) left.set(line, (left.get(line) ?? 0) + 1)
+  return lines.filter((line) => {
+    const count = left.get(line) ?? 0
+    left.set(line, count - 1)
+    return count <= 0
+  })
+}
+
+/** Mount point, type, source and options: the ids before them differ in each mount namespace. */
+const mountsOf = (pid: string): readonly string[] =>
+  linesOf(`/proc/${pid}/mountinfo`).map((line) =>
+    line
+      .split(' ')
+      .slice(3)
+      .join(' ')
+      .replace(/ shared:\d+/, ''),
+  )
+
+function networkNamespaces(): readonly string[] {
+  const inUse = new Set(pids().map((pid) => attempt(() => readlinkSync(`/proc/${pid}/ns/net`), '')))
+  return [...inUse, ...attempt(() => readdirSync('/run/netns'), []).map((name) => `/run/netns/${name}`)]
+}
+
+/** Without the counters and the comments, which hold the time. */
+const firewall = (program: string): readonly string[] =>
+  output(program)
+    .filter((line) => !line.startsWith('#'))
+    .map((line) => line.replace(/ \[\d+:\d+\]$/, ''))
+
+const sysctl = (name: string): string => `${name} = ${linesOf(`/proc/sys/net/ipv4/${name}`)[0]}`
+
+/** systemd makes and removes these as it goes. */
+const isOfSystemd = (path: string): boolean => /\/(system|user)\.slice(\/(?!cri-).*)?$/.test(path)
+
+/** Every process with its pid; one without a command line is a zombie (or a thread of the kernel). */
+const processes = (): readonly string[] =>
+  pids().flatMap((pid) => {
+    const stat = linesOf(`/proc/${pid}/stat`)[0]
+    const name = stat?.replace(/^.*?(\(.*\) .).*$/, '$1')
+    const command = linesOf(`/proc/${pid}/cmdline`)[0]?.replaceAll('\0', ' ').trim()
+    return stat === undefined ? [] : [`${pid} ${command ?? name}`]
+  })
+
+const filesBelow = (directory: string): readonly string[] =>
+  attempt(
+    () =>
+      readdirSync(directory, { recursive: true, withFileTypes: true }).map((entry) =>
+        join(entry.parentPath, entry.name),
+      ),
+    [],
+  )
+
+function directoriesBelow(directory: string): readonly string[] {
+  return attempt(() => readdirSync(directory, { withFileTypes: true }), [])
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => join(directory, entry.name))
+    .flatMap((path) => [path, ...directoriesBelow(path)])
+}
+
+function ipcObjects(): readonly string[] {
+  const sysv = ['shm', 'sem', 'msg'].flatMap((kind) =>
+    linesOf(`/proc/sysvipc/${kind}`)
+      .slice(1)
+      .map((line) => `${kind} ${line.trim().split(/\s+/).slice(0, 3).join(' ')}`),
+  )
+  return [...sysv, ...filesBelow('/dev/shm'), ...messageQueues()]
+}
+
+const messageQueues = (): readonly string[] =>
+  linesOf('/proc/self/mountinfo')
+    .filter((line) => line.includes(' - mqueue '))
+    .flatMap((line) => filesBelow(line.split(' ')[4] ?? ''))
+
+/** By kind, as numbers of sockets and pipes are never the same twice. */
+const openFiles = (pid: number): readonly string[] =>
+  attempt(() => readdirSync(`/proc/${pid}/fd`), [])
+    .map((fd) => attempt(() => readlinkSync(`/proc/${pid}/fd/${fd}`), ''))
+    .map((target) => target.replace(/:\[\d+\]$/, '').replace(/^\/proc\/\d+\//, '/proc/PID/'))
+    .filter((target) => target !== '')
+
+const pids = (): readonly string[] => readdirSync('/proc').filter((name) => /^\d+$/.test(name))
+
+const linesOf = (path: string): readonly string[] =>
+  attempt(() => readFileSync(path, 'utf8').split('\n'), []).filter((line) => line !== '')
+
+const output = (program: string, ...args: readonly string[]): readonly string[] =>
+  execFileSync(program, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
+    .split('\n')
+    .filter((line) => line !== '')
+
+/** What is looked at may go away meanwhile. */
+function attempt<T>(look: () => T, otherwise: T): T {
+  try {
+    return look()
+  } catch {
+    return otherwise
+  }
+}
