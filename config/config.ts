@@ -1,0 +1,140 @@
+import { resolve } from 'node:path'
+import { invalidArgument } from '#lib/errors.ts'
+import { nearestName } from '#lib/names.ts'
+import type { KeyPath } from './key-lines.ts'
+import { type Layer, merged, originOf, readLayers } from './layers.ts'
+import { problemsOf } from './problems.ts'
+import { configSchema, type FileConfig } from './schema.ts'
+
+/** The daemon's configuration. Paths are absolute and normal; what each key means stands in config/schema.ts. */
+export interface Config {
+  readonly root: string
+  readonly state: string
+  /** A path, whether it was given as one or as a unix:// URL. */
+  readonly listen: string
+  readonly logLevel: FileConfig['log_level']
+  readonly logFormat: FileConfig['log_format']
+  readonly cni: {
+    readonly confDir: string
+    readonly binDirs: readonly string[]
+    readonly gc: readonly string[]
+  }
+  readonly runtime: {
+    /** `auto`, or the name of one of `handlers`. */
+    readonly defaultHandler: string
+    /** An absolute path, or a name to be found in PATH; so are the handlers' paths. */
+    readonly monitor: string
+    readonly cgroupDriver: FileConfig['runtime']['cgroup_driver']
+    readonly handlers: { readonly [name: string]: { readonly type: 'oci'; readonly path: string } }
+  }
+  /** Undefined: /etc/containers/certs.d, else /etc/containerd/certs.d. */
+  readonly image: { readonly registriesDir: string | undefined }
+  readonly streaming: { readonly address: string; readonly port: number }
+}
+
+/** What the command line sets; each goes over the files. */
+export interface ConfigFlags {
+  readonly config?: string
+  readonly root?: string
+  readonly state?: string
+  readonly listen?: string
+  readonly logLevel?: string
+}
+
+export interface LoadedConfig {
+  readonly config: Config
+  /** The same as a file would say it, defaults and all. */
+  readonly asFile: FileConfig
+  /** Where a key's value comes from: `FILE:LINE`, a flag, or undefined for a default. */
+  origin(path: KeyPath): string | undefined
+}
+
+export const DEFAULT_FILE = '/etc/cri-ts/config.toml'
+const BUILT_IN = { runtime: { handlers: { crun: {}, runc: {} } } }
+
+/**
+ * Reads the file (absent = defaults), its drop-ins and the flags, and checks each by itself and all together.
+ * Throws invalid-argument with a line for every problem, failed-precondition when a file can't be read.
+ */
+export function loadConfig(flags: ConfigFlags = {}, defaultFile: string = DEFAULT_FILE): LoadedConfig {
+  const file = flags.config === undefined ? defaultFile : resolve(flags.config)
+  const layers = [...readLayers(file, flags.config !== undefined), flagLayer(flags)]
+  refuse(
+    layers.flatMap((layer) => problemsOf(configSchema.safeParse(layer.table).error?.issues ?? [], layer)),
+  )
+
+  const builtIn: Layer = { table: BUILT_IN, where: () => 'default' }
+  const asFile = configSchema.parse(merged([builtIn, ...layers]))
+  const origin = (path: KeyPath): string | undefined => originOf(layers, path)
+  refuse(contradictions(asFile).map(([path, message]) => `${origin(path) ?? 'the default'}: ${message}`))
+  return { config: toConfig(asFile), asFile, origin }
+}
+
+/** What a configuration says when nobody sets anything. */
+export const defaultFileConfig = (): FileConfig => configSchema.parse(BUILT_IN)
+
+function refuse(problems: readonly string[]): void {
+  if (problems.length > 0) throw invalidArgument(problems.join('\n'))
+}
+
+function flagLayer({ root, state, listen, logLevel }: ConfigFlags): Layer {
+  const given = {
+    root: root && resolve(root),
+    state: state && resolve(state),
+    listen: listen && (listen.startsWith('unix://') ? listen : resolve(listen)),
+    log_level: logLevel,
+  }
+  const table = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
+  return { table, where: ([name]) => `--${String(name).replace('_', '-')}` }
+}
+
+/** What is wrong only when keys are seen together: the key to blame, and what to do. */
+function contradictions({ root, state, listen, runtime }: FileConfig): [KeyPath, string][] {
+  const found: [KeyPath, string][] = []
+  if (resolve(root) === resolve(state)) {
+    found.push([
+      ['state'],
+      `state and root are both ${root}: state is emptied after a reboot, so set another`,
+    ])
+  }
+  if (socketPath(listen) === resolve(state, 'admin.sock')) {
+    found.push([['listen'], `listen is ${listen}, which is the admin socket: set another`])
+  }
+  const wanted = runtime.default_handler
+  const names = Object.keys(runtime.handlers)
+  if (wanted !== 'auto' && !names.includes(wanted)) {
+    const nearest = nearestName(wanted, ['auto', ...names])
+    const remedy = nearest === undefined ? '' : ` (did you mean "${nearest}"?)`
+    found.push([
+      ['runtime', 'default_handler'],
+      `runtime.default_handler is "${wanted}"${remedy}: it must be "auto" or one of ${names.join(', ')}; others are added as [runtime.handlers.NAME]`,
+    ])
+  }
+  return found
+}
+
+const socketPath = (listen: string): string => resolve(listen.replace(/^unix:\/\//, ''))
+
+function toConfig(file: FileConfig): Config {
+  const { cni, runtime, image, streaming } = file
+  const handlers = Object.entries(runtime.handlers).map(([name, { type, path }]) => [
+    name,
+    { type, path: path ?? name },
+  ])
+  return {
+    root: resolve(file.root),
+    state: resolve(file.state),
+    listen: socketPath(file.listen),
+    logLevel: file.log_level,
+    logFormat: file.log_format,
+    cni: { confDir: resolve(cni.conf_dir), binDirs: cni.bin_dirs.map((path) => resolve(path)), gc: cni.gc },
+    runtime: {
+      defaultHandler: runtime.default_handler,
+      monitor: runtime.monitor,
+      cgroupDriver: runtime.cgroup_driver,
+      handlers: Object.fromEntries(handlers),
+    },
+    image: { registriesDir: image.registries_dir && resolve(image.registries_dir) },
+    streaming: { address: streaming.address, port: streaming.port },
+  }
+}

@@ -1,0 +1,184 @@
+import { isIP } from 'node:net'
+import { z } from 'zod'
+
+/** sun_path of unix(7) holds 108 bytes with the zero that ends it. */
+const SOCKET_PATH_LIMIT_BYTES = 107
+const ADMIN_SOCKET = '/admin.sock'
+
+const ABSOLUTE = /^\/[^\0]*$/
+const PROGRAM = /^(?:\/[^\0]*[^/\0]|[^/\0\s]+)$/
+const LABEL = /^[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?$/
+
+const fitsSocket = (path: string): boolean => Buffer.byteLength(path) <= SOCKET_PATH_LIMIT_BYTES
+
+/** What a key's documentation and its error messages are made of, beside zod's own `description`. */
+export interface KeyMeta {
+  /** Goes on from "it must be": with its unit, or the values there are. */
+  readonly allowed: string
+  readonly description: string
+  /** What stands in for the default of a key that has no fixed one. */
+  readonly otherwise?: string
+}
+
+const says = (
+  description: string,
+  allowed: string,
+  otherwise?: string,
+): KeyMeta & { [name: string]: string } => ({
+  description,
+  allowed,
+  ...(otherwise === undefined ? {} : { otherwise }),
+})
+
+const path = z.string().regex(ABSOLUTE)
+const socket = z
+  .string()
+  .regex(/^(?:unix:\/\/)?\/[^\0]*[^/\0]$/)
+  .refine((value) => fitsSocket(value.replace('unix://', '')))
+
+const handler = z.strictObject({
+  type: z
+    .enum(['oci'])
+    .default('oci')
+    .meta(says("How the handler is driven: by the OCI runtime's command line.", '"oci"')),
+  path: z
+    .string()
+    .regex(PROGRAM)
+    .optional()
+    .meta(says('The OCI runtime.', 'an absolute path, or a name to be found in PATH', "the handler's name")),
+})
+
+/** The file as it is written: every key with its default, its unit and one sentence. docs/configuration.md is made of it. */
+export const configSchema = z.strictObject({
+  root: path
+    .default('/var/lib/cri-ts')
+    .meta(says('What survives a reboot: images, records and cached CNI results.', 'an absolute path')),
+  state: path
+    .refine((value) => fitsSocket(value + ADMIN_SOCKET))
+    .default('/run/cri-ts')
+    .meta(
+      says(
+        'What does not survive a reboot: namespaces, bundles, exit files and the admin socket.',
+        `an absolute path of at most ${SOCKET_PATH_LIMIT_BYTES - ADMIN_SOCKET.length} bytes`,
+      ),
+    ),
+  listen: socket
+    .default('/run/cri-ts/cri-ts.sock')
+    .meta(
+      says(
+        'The socket that kubelet and crictl connect to.',
+        `an absolute path or a unix:// URL, the path at most ${SOCKET_PATH_LIMIT_BYTES} bytes`,
+      ),
+    ),
+  log_level: z
+    .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal'])
+    .default('info')
+    .meta(
+      says('The least severe of what is logged.', '"trace", "debug", "info", "warn", "error" or "fatal"'),
+    ),
+  log_format: z
+    .enum(['json', 'pretty'])
+    .default('json')
+    .meta(says('Lines of JSON for machines, or text for people; both go to stderr.', '"json" or "pretty"')),
+  cni: z
+    .strictObject({
+      conf_dir: path
+        .default('/etc/cni/net.d')
+        .meta(says('Where network configurations lie; the first by name is used.', 'an absolute path')),
+      bin_dirs: z
+        .array(path)
+        .nonempty()
+        .default(['/opt/cni/bin', '/usr/lib/cni'])
+        .meta(
+          says('Where CNI plugins are looked for, in this order.', 'an array of at least one absolute path'),
+        ),
+      gc: z
+        .array(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]*$/))
+        .default([])
+        .meta(
+          says(
+            'Networks on which CNI GC may free what no pod of this daemon owns; name only those that no other runtime of the host uses.',
+            'an array of CNI network names',
+          ),
+        ),
+    })
+    .prefault({}),
+  runtime: z
+    .strictObject({
+      default_handler: z
+        .string()
+        .regex(LABEL)
+        .default('auto')
+        .meta(
+          says(
+            "The handler of pods that name none; auto is the first of crun, runc that can run with this host's cgroups.",
+            '"auto" or the name of a handler',
+          ),
+        ),
+      monitor: z
+        .string()
+        .regex(PROGRAM)
+        .default('conmon')
+        .meta(
+          says(
+            'The monitor that stays with each container.',
+            'an absolute path, or a name to be found in PATH',
+          ),
+        ),
+      cgroup_driver: z
+        .enum(['auto', 'systemd', 'cgroupfs'])
+        .default('auto')
+        .meta(
+          says(
+            'Who makes the cgroups, as kubelet is told; auto is systemd where that is PID 1.',
+            '"auto", "systemd" or "cgroupfs"',
+          ),
+        ),
+      handlers: z
+        .record(
+          z
+            .string()
+            .regex(LABEL)
+            .refine((name) => name !== 'auto'),
+          handler,
+        )
+        .prefault({})
+        .meta(
+          says(
+            "Runtime handlers by the name that a pod's RuntimeClass gives; crun and runc are always there.",
+            'tables whose names are lower case letters, digits, ".", "_" and "-", and not "auto"',
+          ),
+        ),
+    })
+    .prefault({}),
+  image: z
+    .strictObject({
+      registries_dir: path
+        .optional()
+        .meta(
+          says(
+            "Where each registry's hosts.toml and certificates lie, in containerd's format.",
+            'an absolute path',
+            '/etc/containers/certs.d, else /etc/containerd/certs.d',
+          ),
+        ),
+    })
+    .prefault({}),
+  streaming: z
+    .strictObject({
+      address: z
+        .string()
+        .refine((value) => isIP(value) !== 0)
+        .default('127.0.0.1')
+        .meta(says('Where exec, attach and port-forward are served.', 'an IP address')),
+      port: z
+        .int()
+        .min(0)
+        .max(65_535)
+        .default(0)
+        .meta(says('Its TCP port; 0 is any free one.', 'a TCP port from 0 to 65535')),
+    })
+    .prefault({}),
+})
+
+export type FileConfig = z.infer<typeof configSchema>
