@@ -1,0 +1,38 @@
+import { createGunzip, createZstdDecompress } from 'node:zlib'
+import { invalidArgument } from '#lib/errors.ts'
+
+/** Bytes as a layer's blob has them → the bytes of its tar. */
+export type LayerDecoder = NodeJS.ReadWriteStream
+
+const OUTPUT_CHUNK_BYTES = 256 << 10
+
+/**
+ * How the blob that begins with these bytes is compressed; undefined: it is a plain tar. The bytes decide, not
+ * the media type: registries hold layers under the wrong one, and the digests are verified either way.
+ */
+export function createDecoder(firstBytes: Uint8Array): LayerDecoder | undefined {
+  const magic = Buffer.from(
+    firstBytes.buffer,
+    firstBytes.byteOffset,
+    Math.min(4, firstBytes.byteLength),
+  ).toString('hex')
+  if (magic.startsWith('1f8b')) return createGunzip({ chunkSize: OUTPUT_CHUNK_BYTES })
+  // A zstd frame, or one that is to be skipped.
+  if (magic === '28b52ffd' || /^5.2a4d18$/.test(magic)) {
+    return createZstdDecompress({ chunkSize: OUTPUT_CHUNK_BYTES })
+  }
+  return undefined
+}
+
+/** The media types of layers: OCI image-spec layer.md, and Docker's image manifest v2 schema 2. */
+const layerTypes =
+  /^application\/vnd\.(oci\.image\.layer(\.nondistributable)?\.v1\.tar(\+gzip|\+zstd)?|docker\.image\.rootfs(\.foreign)?\.diff\.tar(\.gzip|\.zstd)?)$/
+
+/** Throws invalid-argument where `mediaType` is none of a layer. */
+export function checkLayerType(mediaType: string, digest: string): void {
+  if (layerTypes.test(mediaType)) return
+  const why = mediaType.endsWith('+encrypted')
+    ? 'it is encrypted, which cri-ts cannot open'
+    : 'this is no container image, or one of a later format'
+  throw invalidArgument(`layer ${digest} is of the media type ${JSON.stringify(mediaType)}: ${why}`)
+}

@@ -1,0 +1,196 @@
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  fchmodSync,
+  fchownSync,
+  lchownSync,
+  linkSync,
+  openSync,
+  symlinkSync,
+  writeSync,
+} from 'node:fs'
+import { errnoOf, invalidArgument } from '#lib/errors.ts'
+import { makedev } from '#linux/libc.ts'
+import { makeNode, readable, setTimes, setTimesOfFile, setXattr } from '#linux/overlay-files.ts'
+import { componentsOf, layerName } from './layer-path.ts'
+import { fsPath, isWhiteout, LayerTree } from './layer-tree.ts'
+import type { TarEntry } from './tar-entry.ts'
+import type { TarHandler } from './tar-reader.ts'
+
+const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW, S_IFCHR, S_IFBLK, S_IFIFO } = constants
+const ID_LIMIT = 0xffff_fffe
+const DISK_BLOCK_BYTES = 4096
+
+/** What an unpacked layer takes of its file system; bytes in whole blocks. */
+export interface LayerUsage {
+  readonly usedBytes: number
+  readonly usedInodes: number
+}
+
+/**
+ * Writes the entries of a layer into a directory in overlayfs's form, with owners, modes, times and extended
+ * attributes. Nothing outside the directory is touched, whatever the entries say. Synchronous, for the untar thread.
+ * Directories get their attributes last, since what is put into them changes their times.
+ */
+export class LayerWriter implements TarHandler, Disposable {
+  readonly #tree: LayerTree<TarEntry>
+  readonly #entryLimit: number
+  #entries = 0
+  #usedBytes = 0
+  #usedInodes = 0
+  #file: { readonly fd: number; readonly path: string; readonly entry: TarEntry } | undefined
+
+  constructor(directory: string, entryLimit: number) {
+    this.#tree = new LayerTree(directory)
+    this.#entryLimit = entryLimit
+  }
+
+  entry(entry: TarEntry): void {
+    this.#entries += 1
+    if (this.#entries > this.#entryLimit) {
+      throw invalidArgument(`the layer has more than ${this.#entryLimit} files`)
+    }
+    if (Math.max(entry.uid, entry.gid) > ID_LIMIT || Math.min(entry.uid, entry.gid) < 0) {
+      throw invalidArgument(
+        `${readable(entry.name)} has the owner ${entry.uid}:${entry.gid}, which no file can have`,
+      )
+    }
+    const name = layerName(entry.name)
+    if (name.kind === 'root') this.#root(entry)
+    else if (name.kind === 'opaque') this.#tree.makeOpaque(this.#tree.directory(name.directory))
+    else if (name.kind === 'whiteout') this.#whiteout(this.#pathOf(name.parent, name.base))
+    else if (name.kind === 'entry') this.#make(this.#pathOf(name.parent, name.base), entry)
+  }
+
+  data(chunk: Buffer): void {
+    if (this.#file === undefined) return // The data of what is not kept.
+    for (let at = 0; at < chunk.length; ) at += writeSync(this.#file.fd, chunk, at)
+  }
+
+  end(): void {
+    const file = this.#file
+    if (file === undefined) return
+    const { fd, path, entry } = file
+    // A change of the owner takes set-user-id bits and capabilities away.
+    if (entry.uid !== 0 || entry.gid !== 0) fchownSync(fd, entry.uid, entry.gid)
+    fchmodSync(fd, entry.mode)
+    this.#setXattrs(path, entry)
+    setTimesOfFile(fd, entry.mtime)
+    this[Symbol.dispose]()
+    this.#count(entry.sizeBytes)
+  }
+
+  /** After the last entry. */
+  finish(): LayerUsage {
+    for (const [path, entry] of this.#tree.directories) {
+      const absolute = this.#tree.absolute(path)
+      if (entry === undefined) chmodSync(fsPath(absolute), 0o755)
+      else this.#setAttributes(path, entry)
+      this.#count(DISK_BLOCK_BYTES)
+    }
+    return { usedBytes: this.#usedBytes, usedInodes: this.#usedInodes }
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#file !== undefined) closeSync(this.#file.fd)
+    this.#file = undefined
+  }
+
+  #pathOf(parent: readonly string[], base: string): string {
+    const directory = this.#tree.directory(parent)
+    return directory === '' ? base : `${directory}/${base}`
+  }
+
+  #root(entry: TarEntry): void {
+    if (entry.type !== 'directory') throw invalidArgument('the root of the layer is not a directory')
+    this.#tree.directories.set('', entry)
+  }
+
+  #whiteout(path: string): void {
+    const there = this.#tree.lstat(path)
+    // It hides what lies below, not what this layer has itself, in whichever order they come.
+    if (there?.isDirectory()) this.#tree.makeOpaque(path)
+    if (there !== undefined) return
+    makeNode(this.#tree.absolute(path), S_IFCHR, 0)
+    this.#count(0)
+  }
+
+  #make(path: string, entry: TarEntry): void {
+    if (entry.type === 'directory') this.#makeDirectory(path, entry)
+    else if (entry.type === 'hard-link') this.#makeLink(path, entry)
+    else if (entry.type === 'file') {
+      this.#tree.replacing(path, () => {
+        const flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW
+        this.#file = { fd: openSync(fsPath(this.#tree.absolute(path)), flags, 0o600), path, entry }
+      })
+    } else {
+      const absolute = this.#tree.absolute(path)
+      this.#tree.replacing(path, () => makeSpecial(absolute, entry))
+      this.#setAttributes(path, entry)
+      this.#count(0)
+    }
+  }
+
+  #makeDirectory(path: string, entry: TarEntry): void {
+    const there = this.#tree.directories.has(path) ? undefined : this.#tree.lstat(path)
+    if (!this.#tree.directories.has(path)) {
+      this.#tree.replacing(path, () => this.#tree.makeDirectory(path))
+      if (there !== undefined && isWhiteout(there)) this.#tree.makeOpaque(path)
+    }
+    this.#tree.directories.set(path, entry)
+  }
+
+  #makeLink(path: string, entry: TarEntry): void {
+    const components = componentsOf(entry.linkName)
+    const target = this.#pathOf(components.slice(0, -1), components.at(-1) ?? '')
+    if (target === path) return
+    const there = this.#tree.lstat(target)
+    if (there === undefined || there.isDirectory() || isWhiteout(there)) {
+      throw invalidArgument(
+        `${readable(entry.name)} is a hard link to ${readable(entry.linkName)}, which is not a file of the same layer: rebuild the image so that the layer has the file too`,
+      )
+    }
+    this.#tree.replacing(path, () =>
+      linkSync(fsPath(this.#tree.absolute(target)), fsPath(this.#tree.absolute(path))),
+    )
+  }
+
+  #setAttributes(path: string, entry: TarEntry): void {
+    const absolute = this.#tree.absolute(path)
+    lchownSync(fsPath(absolute), entry.uid, entry.gid)
+    if (entry.type !== 'symbolic-link') chmodSync(fsPath(absolute), entry.mode)
+    this.#setXattrs(path, entry)
+    setTimes(absolute, entry.mtime)
+  }
+
+  #setXattrs(path: string, entry: TarEntry): void {
+    for (const [name, value] of entry.xattrs) {
+      if (isHostsOwn(name)) continue
+      try {
+        setXattr(this.#tree.absolute(path), name, value)
+      } catch (error) {
+        const isUnsupported = ['ENOTSUP', 'EOPNOTSUPP'].includes(errnoOf(error) ?? '')
+        if (!isUnsupported || name === 'security.capability') throw error
+      }
+    }
+  }
+
+  #count(sizeBytes: number): void {
+    this.#usedInodes += 1
+    this.#usedBytes += Math.ceil(sizeBytes / DISK_BLOCK_BYTES) * DISK_BLOCK_BYTES
+  }
+}
+
+/** Marks by which overlayfs would look elsewhere, and labels that belong to the machine the image was built on. */
+function isHostsOwn(name: string): boolean {
+  return /^(trusted|user)\.overlay\./.test(name) || name === 'security.selinux'
+}
+
+function makeSpecial(absolute: string, entry: TarEntry): void {
+  const { type, linkName, major, minor } = entry
+  if (type === 'symbolic-link') symlinkSync(fsPath(linkName), fsPath(absolute))
+  else if (type === 'character-device') makeNode(absolute, S_IFCHR, makedev(major, minor))
+  else if (type === 'block-device') makeNode(absolute, S_IFBLK, makedev(major, minor))
+  else makeNode(absolute, S_IFIFO, 0)
+}

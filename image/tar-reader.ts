@@ -1,0 +1,148 @@
+import { invalidArgument } from '#lib/errors.ts'
+import { entryOf, type TarEntry } from './tar-entry.ts'
+import { BLOCK_SIZE, parsePaxRecords, parseTarHeader, type TarHeader } from './tar-header.ts'
+
+export interface TarHandler {
+  entry(entry: TarEntry): void
+  /** A part of the last entry's data, valid until it returns. */
+  data(chunk: Buffer): void
+  /** The last entry's data is complete. */
+  end(): void
+}
+
+const LONG_HEADER_LIMIT_BYTES = 1 << 20
+/**
+ * Takes a tar in pieces of any size and tells its entries to `handler`, synchronously: the untar thread has
+ * nothing else to do, and promises cost more than the parsing. Throws invalid-argument for a broken archive.
+ *
+ *   header ──▶ data ──▶ padding ──▶ header … ──▶ a block of zeros ──▶ ended (the rest is ignored)
+ */
+export class TarReader {
+  readonly #handler: TarHandler
+  readonly #partial = Buffer.alloc(BLOCK_SIZE)
+  #partialLength = 0
+  /** Data still to come of the entry, or of a header that is longer than a block. */
+  #dataLeft = 0
+  #paddingLeft = 0
+  #longHeader: { readonly flag: string; readonly content: Buffer } | undefined
+  #pax: Map<string, Buffer> | undefined
+  #longName: string | undefined
+  #longLinkName: string | undefined
+  #ended = false
+
+  constructor(handler: TarHandler) {
+    this.#handler = handler
+  }
+
+  push(chunk: Buffer): void {
+    for (let at = 0; at < chunk.length && !this.#ended; ) {
+      if (this.#dataLeft > 0) at += this.#takeData(chunk, at)
+      else if (this.#paddingLeft > 0) at += this.#takePadding(chunk.length - at)
+      else at += this.#takeHeader(chunk, at)
+    }
+  }
+
+  /** How much of an entry's data and padding comes next: who can seek may leave it out by `skip`. */
+  get skippableBytes(): number {
+    return this.#longHeader === undefined ? this.#dataLeft + this.#paddingLeft : 0
+  }
+
+  skip(): void {
+    if (this.#dataLeft > 0) this.#handler.end()
+    this.#dataLeft = 0
+    this.#paddingLeft = 0
+  }
+
+  /** True once the end mark has come. */
+  get ended(): boolean {
+    return this.#ended
+  }
+
+  /** To be called after the last piece: throws when the archive stops inside an entry. */
+  finish(): void {
+    const isBetweenEntries = this.#dataLeft === 0 && this.#paddingLeft === 0 && this.#partialLength === 0
+    const isWhole = isBetweenEntries && this.#pax === undefined && this.#longName === undefined
+    if (!this.#ended && !isWhole) throw invalidArgument('the tar is cut off in the middle of an entry')
+  }
+
+  #takeData(chunk: Buffer, at: number): number {
+    const taken = Math.min(this.#dataLeft, chunk.length - at)
+    const piece = chunk.subarray(at, at + taken)
+    if (this.#longHeader === undefined) this.#handler.data(piece)
+    else piece.copy(this.#longHeader.content, this.#longHeader.content.length - this.#dataLeft)
+    this.#dataLeft -= taken
+    if (this.#dataLeft === 0) this.#endData()
+    return taken
+  }
+
+  #endData(): void {
+    const header = this.#longHeader
+    this.#longHeader = undefined
+    if (header === undefined) this.#handler.end()
+    else if (header.flag === 'x') this.#pax = parsePaxRecords(header.content)
+    else if (header.flag === 'L') this.#longName = untilNul(header.content)
+    else if (header.flag === 'K') this.#longLinkName = untilNul(header.content)
+  }
+
+  #takePadding(available: number): number {
+    const taken = Math.min(this.#paddingLeft, available)
+    this.#paddingLeft -= taken
+    return taken
+  }
+
+  #takeHeader(chunk: Buffer, at: number): number {
+    if (this.#partialLength === 0 && chunk.length - at >= BLOCK_SIZE) {
+      this.#header(chunk.subarray(at, at + BLOCK_SIZE))
+      return BLOCK_SIZE
+    }
+    const taken = chunk.copy(this.#partial, this.#partialLength, at)
+    this.#partialLength += taken
+    if (this.#partialLength === BLOCK_SIZE) {
+      this.#partialLength = 0
+      this.#header(this.#partial)
+    }
+    return taken
+  }
+
+  #header(block: Buffer): void {
+    if (isZero(block)) {
+      this.#ended = true
+      return
+    }
+    const header = parseTarHeader(block)
+    if ('xgLK'.includes(header.flag)) this.#beginLongHeader(header)
+    else this.#beginEntry(header)
+  }
+
+  #beginLongHeader({ flag, sizeBytes }: TarHeader): void {
+    if (sizeBytes < 0 || sizeBytes > LONG_HEADER_LIMIT_BYTES) {
+      throw invalidArgument(`a header of the tar is ${sizeBytes} bytes long, the limit is 1 MiB`)
+    }
+    this.#longHeader = { flag, content: Buffer.alloc(sizeBytes) }
+    this.#expect(sizeBytes)
+    if (sizeBytes === 0) this.#endData()
+  }
+
+  #beginEntry(header: TarHeader): void {
+    const entry = entryOf(header, this.#pax ?? new Map(), this.#longName, this.#longLinkName)
+    this.#pax = undefined
+    this.#longName = undefined
+    this.#longLinkName = undefined
+    this.#expect(entry.sizeBytes)
+    this.#handler.entry(entry)
+    if (entry.sizeBytes === 0) this.#handler.end()
+  }
+
+  #expect(sizeBytes: number): void {
+    this.#dataLeft = sizeBytes
+    this.#paddingLeft = (BLOCK_SIZE - (sizeBytes % BLOCK_SIZE)) % BLOCK_SIZE
+  }
+}
+
+const zeros = Buffer.alloc(BLOCK_SIZE)
+const isZero = (block: Buffer): boolean => block[0] === 0 && block.equals(zeros)
+
+function untilNul(content: Buffer): string {
+  const end = content.indexOf(0)
+  return content.toString('latin1', 0, end < 0 ? content.length : end)
+}

@@ -1,0 +1,36 @@
+import type { MessagePort } from 'node:worker_threads'
+import type { ErrorKind } from '#lib/errors.ts'
+import type { LayerUsage } from './layer-writer.ts'
+
+/**
+ * Between untar-pool.ts and untar.worker.ts; each job has a port of its own.
+ *
+ *   pool ── chunk* ──▶ end | (the port is closed: give up)
+ *   worker ── taken* ──▶ done | failed
+ */
+export type UntarRequest =
+  | {
+      readonly task: 'untar'
+      readonly port: MessagePort
+      /** An empty directory. */
+      readonly directory: string
+      /** Of the compressed bytes. */
+      readonly digest: string
+      readonly diffId: string
+      readonly limits: UntarLimits
+    }
+  | { readonly task: 'remove'; readonly port: MessagePort; readonly path: string }
+
+/** A layer beyond these is refused: nobody's disk is filled by a small download. */
+export interface UntarLimits {
+  /** Of the uncompressed tar. */
+  readonly sizeBytes: number
+  readonly entries: number
+}
+
+export type ToWorker = Uint8Array | 'end'
+
+export type FromWorker =
+  | { readonly answer: 'taken' }
+  | { readonly answer: 'done'; readonly usage: LayerUsage; readonly compressedBytes: number }
+  | { readonly answer: 'failed'; readonly kind: ErrorKind; readonly message: string }
