@@ -56,6 +56,8 @@ export interface ContainerSpec {
   readonly stdin: boolean
   readonly stdinOnce: boolean
   readonly tty: boolean
+  /** `SIGTERM`, `SIGRTMIN+3`; '' for the image's, else SIGTERM. */
+  readonly stopSignal: string
   readonly resources: Resources
   readonly security: {
     readonly user: UserRequest
