@@ -80,7 +80,8 @@ function fileOf(content: string | Buffer): number {
   return fd // Written by position: it stands at its beginning.
 }
 
-function contentOf(fd: number, limitBytes: number): Buffer {
+/** The first bytes of a file in memory, wherever its position is. */
+export function contentOf(fd: number, limitBytes: number): Buffer {
   const content = Buffer.alloc(Math.min(fstatSync(fd).size, limitBytes))
   return content.subarray(0, readSync(fd, content, 0, content.length, 0))
 }

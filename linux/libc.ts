@@ -79,6 +79,7 @@ export const MNT_DETACH = 0x2
 export const CLONE_NEWUTS = 0x04000000
 export const CLONE_NEWIPC = 0x08000000
 export const CLONE_NEWNET = 0x40000000
+export const LOCK_SH = 1
 export const LOCK_EX = 2
 export const LOCK_NB = 4
 const O_CLOEXEC = 0o2000000

@@ -1,4 +1,4 @@
-import type { ContainerRecord, Device, Resources } from './container/record.ts'
+import type { ContainerRecord, Device } from './container/record.ts'
 import type {
   DnsConfig,
   PodMetadata,
@@ -118,6 +118,8 @@ export interface MonitorRequest {
   readonly handler: string
   /** config.json of the OCI runtime specification. */
   readonly ociSpec: object
+  /** The same as `linux.cgroupsPath` in it. */
+  readonly cgroupsPath: string
   readonly tty: boolean
   readonly stdin: boolean
   readonly stdinOnce: boolean
@@ -127,7 +129,7 @@ export interface MonitorRequest {
 
 /** What the host says about a container now, from its exit file, its processes and its cgroup. */
 export type Observation =
-  | { readonly seen: 'created' | 'running' }
+  | { readonly seen: 'alive' }
   | { readonly seen: 'exited'; readonly atNs: string; readonly exitCode: number; readonly oomKilled: boolean }
   /** The init is gone, its monitor still drains the output: the exit file is on its way. */
   | { readonly seen: 'exiting' }
@@ -160,13 +162,19 @@ export interface ContainerMonitor {
   start(id: string, handler: string): Promise<void>
   /** Sends a signal to the init, or with `all` to every process in the container's cgroup. False when it is gone. */
   signal(container: MonitoredContainer, signal: number, all: boolean): Promise<boolean>
+  /** `process` of the config.json that the container was created with. */
+  ociProcess(id: string): Promise<object>
   exec(request: ExecRequest): Promise<ExecResult>
   update(id: string, handler: string, resources: object): Promise<void>
   reopenLog(id: string, logFile: string): Promise<void>
-  /** Resolves when the exit of a container may have come: its exit file, or the end of its monitor. */
+  /** Resolves when the container may have exited: there is something new to observe. */
   ended(container: MonitoredContainer): Promise<void>
   observe(container: MonitoredContainer): Promise<Observation>
-  /** Deletes the OCI container and its cgroup; its exit file stays. After an exit. */
+  /** Whether the init of a created container has been released: asks its OCI runtime. */
+  hasStarted(id: string, handler: string): Promise<boolean>
+  /** Takes over a running container from an earlier daemon: its execs under way, which nobody waits for, are killed. */
+  adopt(id: string): Promise<void>
+  /** Deletes the OCI container and its cgroup after an exit; its exit file stays. */
   release(id: string, handler: string): Promise<void>
   /** Kills whatever still acts for this id, and leaves nothing of it. */
   remove(id: string, handler: string): Promise<void>
@@ -179,6 +187,14 @@ export interface MonitoredContainer {
   readonly handler: string
   readonly init: Process
   readonly monitor: Process
+}
+
+/** The cgroup that a pod's containers lie in, where kubelet has not made it. */
+export interface PodCgroups {
+  /** Makes it where it is missing, and remembers that. */
+  ensure(sandboxId: string, cgroupParent: string): Promise<void>
+  /** Removes what `ensure` made, as far as it is empty. */
+  remove(sandboxId: string): Promise<void>
 }
 
 /** Foreign paths of the host, which may hang (NFS): touched under a deadline, off the main thread. */
@@ -214,9 +230,6 @@ export interface HostFacts {
   readonly swapLimits: boolean
   readonly hugepageSizes: readonly string[]
 }
-
-/** Resources as a container's cgroup has them now, for ContainerStatus. */
-export type CurrentResources = Resources
 
 export interface Clock {
   /** Nanoseconds since 1970, in decimal. */

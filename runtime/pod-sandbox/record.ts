@@ -57,18 +57,19 @@ export interface Process {
 }
 
 /**
- *   creating ──▶ ready ──▶ not-ready        not-ready: stopped, or its namespaces are gone
- *       └────────────────▶ (torn down)
+ *   creating ──▶ ready ──▶ stopping ──▶ stopped      Only `ready` is READY to the CRI. A stop that
+ *       └──────────▶ (torn down) ◀─────────┘         fails stays `stopping`, and the next one goes on.
  */
 export type SandboxState =
   | { readonly phase: 'creating' }
   | {
       readonly phase: 'ready'
+      /** Primary first; none on the host's network. */
       readonly ips: readonly string[]
-      /** The init of a shared PID namespace, where the pod has one. */
-      readonly init: Process | undefined
+      /** The init of a shared PID namespace and its monitor, where the pod has one. */
+      readonly init?: { readonly init: Process; readonly monitor: Process }
     }
-  | { readonly phase: 'not-ready'; readonly ips: readonly string[] }
+  | { readonly phase: 'stopping' | 'stopped'; readonly ips: readonly string[] }
 
 export interface SandboxRecord {
   readonly id: string

@@ -1,0 +1,173 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { errnoOf } from '#lib/errors.ts'
+
+/** The cgroup hierarchies of this host: one on version 2, one for each controller on version 1. */
+export interface CgroupHierarchies {
+  readonly version: 1 | 2
+  /** Mount points, each with what it is mounted for (`memory`, `name=systemd`, `unified`). */
+  readonly mounts: readonly { readonly name: string; readonly path: string }[]
+}
+
+/** Reads /proc/self/mountinfo, proc_pid_mountinfo(5). On a hybrid host only the version 1 hierarchies count. */
+export function readHierarchies(mountinfo = readFileSync('/proc/self/mountinfo', 'utf8')): CgroupHierarchies {
+  const found = mountinfo.split('\n').flatMap((line): { version: 1 | 2; name: string; path: string }[] => {
+    const [left = '', right = ''] = line.split(' - ')
+    const [type, , options = ''] = right.split(' ')
+    const path = left.split(' ')[4] ?? ''
+    if (!path.startsWith('/sys/fs/cgroup')) return []
+    if (type === 'cgroup2') return [{ version: 2, name: 'unified', path }]
+    if (type !== 'cgroup') return []
+    return [
+      {
+        version: 1,
+        name: options
+          .split(',')
+          .filter((option) => option !== 'rw')
+          .join(','),
+        path,
+      },
+    ]
+  })
+  const legacy = found.filter(({ version }) => version === 1)
+  const version = legacy.length > 0 ? 1 : 2
+  return { version, mounts: version === 1 ? legacy : found }
+}
+
+/**
+ * A container's cgroup by its cgroupsPath as config.json has it: a path, or `slice:prefix:name` for the systemd driver.
+ * Slices nest by their dashes: a-b.slice lies in a.slice (systemd.slice(5)).
+ */
+export function cgroupDirectory(cgroupsPath: string): string {
+  const [slice, prefix, name] = cgroupsPath.split(':')
+  if (slice === undefined || prefix === undefined || name === undefined) return cgroupsPath
+  const parts = slice === '-.slice' ? [] : slice.replace(/\.slice$/, '').split('-')
+  const nested = parts.map((_, index) => `${parts.slice(0, index + 1).join('-')}.slice`)
+  return `/${[...nested, `${prefix}-${name}.scope`].join('/')}`
+}
+
+export interface Cgroup {
+  /** How many of its processes the kernel's OOM killer has killed; undefined when it is gone or has no memory controller. */
+  oomKills(): number | undefined
+  /** All processes in it and below. */
+  processes(): readonly number[]
+  /** Kills them all, the ones they fork meanwhile too. */
+  kill(): void
+  /** Kills what is in it and removes it with what is below; resolves also when it was never there. */
+  remove(): Promise<void>
+  /** A cgroup below it, made in every hierarchy (version 1: cpusets are those of its parent). */
+  child(name: string): Cgroup
+  create(): void
+}
+
+export function cgroupAt(hierarchies: CgroupHierarchies, directory: string): Cgroup {
+  const directories = (): readonly string[] =>
+    hierarchies.mounts.map(({ path }) => join(path, directory)).filter((path) => existsSync(path))
+  const inController = (name: string, file: string): string | undefined => {
+    const mount = hierarchies.mounts.find((each) => each.name.split(',').includes(name))
+    return mount === undefined ? undefined : readOrUndefined(join(mount.path, directory, file))
+  }
+  const self: Cgroup = {
+    oomKills() {
+      const text =
+        hierarchies.version === 2
+          ? inController('unified', 'memory.events')
+          : inController('memory', 'memory.oom_control')
+      const count = text?.match(/^oom_kill (\d+)$/m)?.[1]
+      return count === undefined ? undefined : Number(count)
+    },
+
+    // On version 1 every hierarchy has the same ones; an exec's lie deeper in some.
+    processes: () => [...new Set(directories().slice(0, 1).flatMap(processesBelow))],
+
+    kill() {
+      const [first] = directories()
+      if (first !== undefined && hierarchies.version === 2 && existsSync(join(first, 'cgroup.kill'))) {
+        writeFileSync(join(first, 'cgroup.kill'), '1')
+        return
+      }
+      // Again while it finds new ones: they may fork between the read and the kill.
+      const killed = new Set<number>()
+      for (let fresh = self.processes(); fresh.length > 0; ) {
+        for (const pid of fresh) {
+          killed.add(pid)
+          killQuietly(pid)
+        }
+        fresh = self.processes().filter((pid) => !killed.has(pid))
+      }
+    },
+
+    async remove() {
+      for (let waitMs = 1; ; waitMs = Math.min(waitMs * 2, 50)) {
+        const left = directories().filter((path) => !removeTree(path))
+        if (left.length === 0) return
+        self.kill()
+        await sleep(waitMs)
+      }
+    },
+
+    child: (name) => cgroupAt(hierarchies, join(directory, name)),
+
+    create() {
+      for (const { path } of hierarchies.mounts) {
+        if (existsSync(join(path, directory, '..'))) makeDirectory(join(path, directory))
+      }
+    },
+  }
+  return self
+}
+
+function makeDirectory(path: string): void {
+  mkdirSync(path, { recursive: true })
+  for (const file of ['cpuset.cpus', 'cpuset.mems']) {
+    const own = readOrUndefined(join(path, file))
+    if (own?.trim() === '') writeFileSync(join(path, file), readFileSync(join(path, '..', file)))
+  }
+}
+
+function processesBelow(path: string): readonly number[] {
+  const own = readOrUndefined(join(path, 'cgroup.procs')) ?? ''
+  const below = childrenOf(path).flatMap((name) => processesBelow(join(path, name)))
+  return [...own.split('\n').filter(Boolean).map(Number), ...below]
+}
+
+/** False while it is busy. */
+function removeTree(path: string): boolean {
+  const below = childrenOf(path).map((name) => removeTree(join(path, name)))
+  if (below.includes(false)) return false
+  try {
+    rmdirSync(path)
+    return true
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return true
+    if (errnoOf(error) === 'EBUSY') return false
+    throw error
+  }
+}
+
+function childrenOf(path: string): readonly string[] {
+  try {
+    return readdirSync(path, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => name)
+  } catch {
+    return []
+  }
+}
+
+function killQuietly(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch {
+    // It has ended by itself.
+  }
+}
+
+function readOrUndefined(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,129 @@
+import { closeSync, openSync, writeFileSync, writeSync } from 'node:fs'
+import { Socket } from 'node:net'
+import { join } from 'node:path'
+import { CriError } from '#lib/errors.ts'
+import type { MonitorRequest } from '#runtime/ports.ts'
+import { pipe } from './libc.ts'
+import { globalArguments, type OciRuntimeOptions, runtimeMessage } from './oci-runtime.ts'
+import { posixSpawn } from './posix-spawn.ts'
+
+/** Where a container's monitor keeps what it needs; all of it lies under the state directory. */
+export interface MonitorPaths {
+  /** Holds `bundle/`, the pid file and the OOM mark. */
+  readonly home: (id: string) => string
+  readonly exits: string
+}
+
+const CREATE_TIMEOUT_MS = 120_000
+
+export const bundleOf = (paths: MonitorPaths, id: string): string => join(paths.home(id), 'bundle')
+
+/**
+ * Starts conmon, which creates the container and then stays as its monitor.
+ *
+ *   we: spawn conmon ─ put it into the monitors' cgroup ─ release its start pipe ─ wait on its sync pipe
+ *   conmon:                                              OCI runtime `create` ─ {"data": PID} or {"data": -1, "message"}
+ */
+export async function startConmon(
+  conmonPath: string,
+  runtime: OciRuntimeOptions,
+  paths: MonitorPaths,
+  request: MonitorRequest,
+  onSpawned: (pid: number) => void,
+): Promise<number> {
+  const [syncRead, syncWrite] = pipe()
+  const [startRead, startWrite] = pipe()
+  const nothing = openSync('/dev/null', 'r+')
+  const sync = new Socket({ fd: syncRead, readable: true, writable: false })
+  try {
+    const pid = posixSpawn({
+      argv: [conmonPath, ...conmonArguments(runtime, paths, request)],
+      env: {
+        PATH: process.env['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin',
+        _OCI_SYNCPIPE: '3',
+        _OCI_STARTPIPE: '4',
+      },
+      fds: [nothing, nothing, nothing, syncWrite, startRead],
+    })
+    onSpawned(pid)
+  } finally {
+    for (const fd of [syncWrite, startRead, nothing]) closeSync(fd)
+    writeSync(startWrite, '\0')
+    closeSync(startWrite)
+  }
+  return pidFrom(await readAnswer(sync, request.id), request.id, runtime.handler)
+}
+
+function conmonArguments(
+  runtime: OciRuntimeOptions,
+  paths: MonitorPaths,
+  request: MonitorRequest,
+): readonly string[] {
+  const { id, logFile, tty, stdin, stdinOnce } = request
+  return [
+    ...['--api-version', '1', '--sync', '--no-sync-log', '--full-attach'],
+    ...['--cid', id, '--cuuid', id, '--name', id],
+    ...[
+      '--runtime',
+      runtime.path,
+      ...globalArguments({ ...runtime, systemdCgroup: false }).flatMap(asRuntimeArgument),
+    ],
+    ...(runtime.systemdCgroup ? ['--systemd-cgroup'] : []),
+    ...['--bundle', bundleOf(paths, id), '--persist-dir', paths.home(id), '--exit-dir', paths.exits],
+    ...['--container-pidfile', join(paths.home(id), 'pid')],
+    ...['--log-path', logFile === '' ? 'null:' : `k8s-file:${logFile}`],
+    ...(tty ? ['--terminal'] : []),
+    ...(stdin ? ['--stdin'] : []),
+    ...(stdin && !stdinOnce ? ['--leave-stdin-open'] : []),
+  ]
+}
+
+const asRuntimeArgument = (argument: string): readonly string[] => ['--runtime-arg', argument]
+
+/** The one line of the sync pipe; conmon ends it by closing when it dies. */
+function readAnswer(sync: Socket, id: string): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>()
+  let text = ''
+  const timer = setTimeout(() => {
+    reject(
+      new CriError(
+        'deadline-exceeded',
+        `container ${id}: the OCI runtime did not create it within ${CREATE_TIMEOUT_MS / 1000} s`,
+      ),
+    )
+    sync.destroy()
+  }, CREATE_TIMEOUT_MS)
+  sync.setEncoding('utf8')
+  sync.on('data', (chunk: string) => {
+    text += chunk
+    if (text.includes('\n')) sync.destroy()
+  })
+  sync.on('error', reject)
+  sync.on('close', () => {
+    clearTimeout(timer)
+    resolve(text)
+  })
+  return promise
+}
+
+function pidFrom(answer: string, id: string, handler: string): number {
+  const { data, message = '' } = parseAnswer(answer)
+  if (data !== undefined && data > 0) return data
+  throw new CriError(
+    'internal',
+    `container ${id}: ${handler} create: ${runtimeMessage(message, -(data ?? 1))}`,
+  )
+}
+
+function parseAnswer(answer: string): { readonly data?: number; readonly message?: string } {
+  try {
+    return JSON.parse(answer) as { data: number; message?: string }
+  } catch {
+    return { message: answer === '' ? 'the monitor ended without an answer' : answer }
+  }
+}
+
+/** Tells conmon to close its log and open it anew under its old name (its control pipe's message 2). */
+export function requestLogReopen(paths: MonitorPaths, id: string): void {
+  writeFileSync(join(bundleOf(paths, id), 'ctl'), '2 0 0\n', { flag: 'r+' })
+}

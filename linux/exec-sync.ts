@@ -1,0 +1,165 @@
+import { closeSync, mkdirSync, openSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { Socket } from 'node:net'
+import { join } from 'node:path'
+import { CriError, errnoOf } from '#lib/errors.ts'
+import type { ExecRequest, ExecResult } from '#runtime/ports.ts'
+import type { Cgroup } from './cgroups.ts'
+import { contentOf, killGroup } from './command.ts'
+import { memoryFile, pipe } from './libc.ts'
+import type { ObjectLocks } from './object-lock.ts'
+import { globalArguments, type OciRuntime, runtimeMessage } from './oci-runtime.ts'
+import { posixSpawn } from './posix-spawn.ts'
+import type { ProcessWatcher } from './process-watcher.ts'
+
+export interface ExecEnvironment {
+  readonly runtime: OciRuntime
+  readonly locks: ObjectLocks
+  readonly watcher: ProcessWatcher
+  readonly cgroup: Cgroup
+  /** Where a file marks each exec under way: after a crash its processes are killed by it. */
+  readonly marks: string
+}
+
+/** How long to go on reading after the process has ended, where a child of its own keeps the output open. */
+const DRAIN_MS = 1_000
+
+/**
+ * Runs a command in a container and gathers its output. Each exec runs in a cgroup of its own below the container's,
+ * so that a timeout reaches also what left its session. Those cgroups are used again: on cgroup v1 every removed
+ * memory cgroup stays in the kernel until its last page is gone.
+ */
+export async function execSync(request: ExecRequest, environment: ExecEnvironment): Promise<ExecResult> {
+  const { runtime, locks, watcher } = environment
+  using held = new DisposableStack()
+  const slot = held.use(takeSlot(environment))
+  const lock = held.use(locks.hold(request.id))
+  const log = held.adopt(memoryFile('log'), closeSync)
+  const { pid, stdout, stderr } = spawnExec(request, runtime, slot.name, { lock: lock.fd, log })
+  const readers = [
+    gather(stdout, request.outputLimitBytes),
+    gather(stderr, request.outputLimitBytes),
+  ] as const
+  let timedOut = false
+  const timer =
+    request.timeoutMs === undefined
+      ? undefined
+      : setTimeout(() => {
+          timedOut = true
+          slot.cgroup.kill()
+          killGroup(pid)
+          slot.cgroup.kill() // What the runtime put there before it died.
+        }, request.timeoutMs)
+  const exit = await watcher.ended(pid)
+  clearTimeout(timer)
+  const drained = AbortSignal.timeout(timedOut ? 0 : DRAIN_MS)
+  const [out, err] = await Promise.all([readers[0].end(drained), readers[1].end(drained)])
+  const exitCode = exit?.exitCode ?? 255
+  // The runtime writes to its log only when it could not start the command, or lost it.
+  const complaint = timedOut || exitCode === 0 ? '' : contentOf(log, LOG_LIMIT_BYTES).toString()
+  if (complaint !== '') {
+    const said = runtimeMessage(complaint, exitCode)
+    throw new CriError(
+      'failed-precondition',
+      `container ${request.id}: ${runtime.options.handler} exec: ${said}`,
+    )
+  }
+  return { exitCode, stdout: out, stderr: err, timedOut }
+}
+
+const LOG_LIMIT_BYTES = 64 << 10
+
+function spawnExec(
+  request: ExecRequest,
+  { options }: OciRuntime,
+  slot: string,
+  inherited: { readonly lock: number; readonly log: number },
+) {
+  using files = new DisposableStack()
+  const open = (fd: number): number => files.adopt(fd, closeSync)
+  const [outRead, outWrite] = pipe()
+  const [errRead, errWrite] = pipe()
+  const spec = open(memoryFile('process.json'))
+  writeFileSync(spec, JSON.stringify(request.ociProcess))
+  const nothing = open(openSync('/dev/null', 'r'))
+  const pid = posixSpawn({
+    argv: [
+      options.path,
+      ...globalArguments(options),
+      ...['--log', '/proc/self/fd/5', '--log-format', 'json'],
+      ...['exec', '--cgroup', slot, '--process', '/proc/self/fd/4', request.id],
+    ],
+    env: { PATH: process.env['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin' },
+    fds: [nothing, open(outWrite), open(errWrite), inherited.lock, spec, inherited.log],
+  })
+  return { pid, stdout: outRead, stderr: errRead }
+}
+
+/** Reads to the end; what is over the limit is read and dropped, so that the writer never blocks. */
+function gather(fd: number, limitBytes: number): { readonly end: (signal: AbortSignal) => Promise<Buffer> } {
+  const socket = new Socket({ fd, readable: true, writable: false })
+  const chunks: Buffer[] = []
+  let room = limitBytes
+  socket.on('data', (chunk: Buffer) => {
+    if (room <= 0) return
+    chunks.push(chunk.subarray(0, room))
+    room -= chunk.length
+  })
+  const closed = new Promise<void>((resolve) => socket.once('close', resolve))
+  socket.on('error', () => socket.destroy())
+  return {
+    async end(signal) {
+      const giveUp = (): void => void socket.destroy()
+      signal.addEventListener('abort', giveUp)
+      await closed
+      signal.removeEventListener('abort', giveUp)
+      return Buffer.concat(chunks)
+    },
+  }
+}
+
+interface Slot extends Disposable {
+  readonly name: string
+  readonly cgroup: Cgroup
+}
+
+const busy = new Set<string>()
+
+/** The first cgroup `exec-N` that no exec uses and in which nothing runs that an earlier one left. */
+function takeSlot({ cgroup, marks }: ExecEnvironment): Slot {
+  for (let index = 0; ; index += 1) {
+    const name = `exec-${index}`
+    const mark = join(marks, name)
+    const child = cgroup.child(name)
+    if (busy.has(mark)) continue
+    if (child.processes().length > 0) continue
+    busy.add(mark)
+    child.create()
+    mkdirSync(marks, { recursive: true })
+    writeFileSync(mark, '')
+    return {
+      name,
+      cgroup: child,
+      [Symbol.dispose]() {
+        rmSync(mark, { force: true })
+        busy.delete(mark)
+      },
+    }
+  }
+}
+
+/** After a restart: kills the execs whose caller is gone. Those that had ended may leave what they like running. */
+export function killAbandonedExecs(cgroup: Cgroup, marks: string): void {
+  for (const name of namesIn(marks)) {
+    cgroup.child(name).kill()
+    rmSync(join(marks, name), { force: true })
+  }
+}
+
+function namesIn(directory: string): readonly string[] {
+  try {
+    return readdirSync(directory)
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return []
+    throw error
+  }
+}

@@ -1,0 +1,31 @@
+import { parentPort } from 'node:worker_threads'
+import { CriError, describeError } from '#lib/errors.ts'
+import { allDevices, devicesOf } from './device-nodes.ts'
+import type { HostPathsAnswer, HostPathsRequest } from './host-paths.ts'
+import { resolveMountSource } from './mount-source.ts'
+
+/** One request, one answer; all calls are synchronous, so that a hung one hangs this thread alone. */
+if (parentPort === null) throw new Error('this file is a worker')
+const port = parentPort
+
+port.on('message', (request: HostPathsRequest) => port.postMessage(answer(request)))
+
+function answer(request: HostPathsRequest): HostPathsAnswer {
+  try {
+    return { result: ask(request) }
+  } catch (thrown) {
+    const kind = thrown instanceof CriError ? thrown.kind : 'internal'
+    return { error: { kind, message: describeError(thrown) } }
+  }
+}
+
+function ask(request: HostPathsRequest) {
+  switch (request.ask) {
+    case 'mountSource':
+      return resolveMountSource(request.path)
+    case 'devices':
+      return devicesOf(request.device)
+    case 'allDevices':
+      return allDevices()
+  }
+}

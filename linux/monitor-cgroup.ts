@@ -1,0 +1,34 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { CgroupHierarchies } from './cgroups.ts'
+
+const NAME = 'cri-ts-monitors'
+
+/**
+ * Monitors live in a cgroup of their own below the daemon's, never in a pod's: kubelet kills what is in those, and a
+ * pod's memory limit is not to count them. On version 1 these three hierarchies matter.
+ */
+export function createMonitorCgroup(hierarchies: CgroupHierarchies): { readonly add: (pid: number) => void } {
+  const wanted = hierarchies.mounts.filter(({ name }) => /unified|memory|pids|name=systemd/.test(name))
+  const own = readFileSync('/proc/self/cgroup', 'utf8')
+  const directories = wanted.map(({ name, path }) => join(path, ownCgroup(own, name), NAME))
+  for (const directory of directories) mkdirSync(directory, { recursive: true })
+  return {
+    add(pid) {
+      for (const directory of directories) writeFileSync(join(directory, 'cgroup.procs'), `${pid}`)
+    },
+  }
+}
+
+/** cgroups(7), /proc/PID/cgroup: `4:memory:/path`, on version 2 `0::/path`. */
+export function ownCgroup(text: string, hierarchy: string): string {
+  const controllers = hierarchy === 'unified' ? '' : hierarchy
+  for (const line of text.split('\n')) {
+    const [, names = '', ...path] = line.split(':')
+    if (names === controllers && path.length > 0) {
+      // A daemon that was started again by a monitor's own cgroup must not nest deeper each time.
+      return path.join(':').replace(new RegExp(`/${NAME}$`), '')
+    }
+  }
+  return '/'
+}

@@ -1,0 +1,98 @@
+import { lstatSync, mkdirSync, readFileSync, readlinkSync, realpathSync, type Stats, statSync } from 'node:fs'
+import { CriError, type ErrorKind, errnoOf } from '#lib/errors.ts'
+
+export interface MountSource {
+  readonly path: string
+  readonly kind: 'directory' | 'file' | 'other'
+  /** How the mount that it lies on passes later mounts on: mount_namespaces(7). */
+  readonly propagation: 'private' | 'slave' | 'shared'
+}
+
+/**
+ * The file that a mount's host path leads to; a missing one becomes a directory (0755), as with containerd and
+ * CRI-O. A link to nothing is refused: what it should be nobody knows. May hang: call it in a worker.
+ */
+export function resolveMountSource(hostPath: string): MountSource {
+  if (!hostPath.startsWith('/')) {
+    throw new CriError(
+      'invalid-argument',
+      `mount source "${hostPath}" is not absolute: give a path that begins with /`,
+    )
+  }
+  const path = explain(hostPath, () => existing(hostPath) ?? made(hostPath))
+  const stat = explain(hostPath, () => statSync(path))
+  const propagation = propagationOf(path, readFileSync('/proc/self/mountinfo', 'utf8'))
+  return { path, kind: kindOf(stat), propagation }
+}
+
+/** Of the mount that a path lies on: proc_pid_mountinfo(5). Of mounts at one place the last is on top. */
+export function propagationOf(path: string, mountinfo: string): MountSource['propagation'] {
+  let best = { mountPoint: '', tags: '' }
+  for (const line of mountinfo.split('\n')) {
+    const [left = ''] = line.split(' - ')
+    const [, , , , escaped = '', , ...tags] = left.split(' ')
+    const mountPoint = escaped.replace(/\\(\d{3})/g, (_, octal) =>
+      String.fromCharCode(Number.parseInt(octal, 8)),
+    )
+    if (mountPoint.length >= best.mountPoint.length && isWithin(path, mountPoint)) {
+      best = { mountPoint, tags: tags.join(' ') }
+    }
+  }
+  if (best.tags.includes('shared:')) return 'shared'
+  return best.tags.includes('master:') ? 'slave' : 'private'
+}
+
+const isWithin = (path: string, directory: string): boolean =>
+  directory === '/' || path === directory || (directory !== '' && path.startsWith(`${directory}/`))
+
+function existing(path: string): string | undefined {
+  try {
+    return realpathSync.native(path)
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw error
+    const link = lstatSync(path, { throwIfNoEntry: false })
+    if (link?.isSymbolicLink() !== true) return undefined
+    throw new CriError(
+      'invalid-argument',
+      `mount source ${path} is a link to ${readlinkSync(path)}, which does not exist: create that, or mount another path`,
+    )
+  }
+}
+
+function made(path: string): string {
+  mkdirSync(path, { recursive: true, mode: 0o755 })
+  return realpathSync.native(path)
+}
+
+const kindOf = (stat: Stats): MountSource['kind'] =>
+  stat.isDirectory() ? 'directory' : stat.isFile() ? 'file' : 'other'
+
+const reasons: { readonly [code: string]: readonly [ErrorKind, string] } = {
+  ENOTDIR: ['invalid-argument', 'a part of it is not a directory: give another path'],
+  EEXIST: ['invalid-argument', 'a part of it is a file or a link to nothing: give another path'],
+  ENOENT: [
+    'invalid-argument',
+    'a part of it is a link to nothing: create what it leads to, or give another path',
+  ],
+  ELOOP: ['invalid-argument', 'its links lead in a circle: give another path'],
+  ENAMETOOLONG: ['invalid-argument', 'it is too long: give a shorter path'],
+  EROFS: [
+    'failed-precondition',
+    'it does not exist and its file system is read-only: create it, or give another path',
+  ],
+  ENOSPC: ['resource-exhausted', 'it does not exist and its file system is full: free some space'],
+  ESTALE: ['unavailable', 'its network file system is stale: mount it again'],
+  ENOTCONN: ['unavailable', 'its file system has lost its server: mount it again'],
+  EIO: ['unavailable', 'its file system cannot be read: check the disk or the server'],
+}
+
+/** Names the path, the reason and the remedy. */
+function explain<Result>(path: string, look: () => Result): Result {
+  try {
+    return look()
+  } catch (cause) {
+    if (cause instanceof CriError) throw cause
+    const [kind, reason] = reasons[errnoOf(cause) ?? ''] ?? (['internal', 'it cannot be looked at'] as const)
+    throw new CriError(kind, `mount source ${path}: ${reason}`, { cause })
+  }
+}

@@ -1,0 +1,110 @@
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { CriError } from '#lib/errors.ts'
+import type { Command, Finished } from './command.ts'
+import type { ObjectLocks } from './object-lock.ts'
+
+export interface OciRuntimeOptions {
+  /** The handler's name, for messages. */
+  readonly handler: string
+  readonly path: string
+  /** Where it keeps its own state: --root. */
+  readonly stateDirectory: string
+  readonly systemdCgroup: boolean
+}
+
+/** An OCI runtime's command line, as crun, runc and youki have it. Each call holds the container's lock. */
+export interface OciRuntime {
+  readonly options: OciRuntimeOptions
+  start(id: string): Promise<void>
+  /** `created`, `running`, `stopped`; undefined when it knows no such container. */
+  status(id: string): Promise<string | undefined>
+  /** `linux.resources` of the specification. */
+  update(id: string, resources: object): Promise<void>
+  /** Succeeds when there is nothing to delete. */
+  remove(id: string): Promise<void>
+}
+
+const TIMEOUT_MS = 60_000
+
+export function createOciRuntime(
+  options: OciRuntimeOptions,
+  locks: ObjectLocks,
+  run: (command: Command) => Promise<Finished>,
+): OciRuntime {
+  const argv = (...args: readonly string[]): [string, ...string[]] => [
+    options.path,
+    ...globalArguments(options),
+    ...args,
+  ]
+
+  async function call(id: string, args: readonly string[], stdin?: string): Promise<Finished> {
+    using lock = locks.hold(id)
+    return run({
+      argv: argv(...args),
+      timeoutMs: TIMEOUT_MS,
+      heldFds: [lock.fd],
+      ...(stdin === undefined ? {} : { stdin }),
+    })
+  }
+
+  async function mustSucceed(
+    id: string,
+    step: string,
+    args: readonly string[],
+    stdin?: string,
+  ): Promise<void> {
+    const { exitCode, stderr } = await call(id, args, stdin)
+    if (exitCode === 0) return
+    throw new CriError(
+      'internal',
+      `container ${id}: ${options.handler} ${step}: ${runtimeMessage(stderr, exitCode)}`,
+    )
+  }
+
+  return {
+    options,
+    start: (id) => mustSucceed(id, 'start', ['start', id]),
+    update: (id, resources) =>
+      mustSucceed(id, 'update', ['update', '--resources', '/dev/stdin', id], JSON.stringify(resources)),
+
+    async status(id) {
+      const { exitCode, stdout } = await call(id, ['state', id])
+      if (exitCode !== 0) return undefined
+      const state = JSON.parse(stdout.toString()) as { readonly status?: string }
+      return state.status
+    },
+
+    async remove(id) {
+      const { exitCode, stderr } = await call(id, ['delete', '--force', id])
+      // What it can't read it can't delete: a create that was cut short leaves half a state behind.
+      rmSync(join(options.stateDirectory, id), { recursive: true, force: true })
+      if (
+        exitCode !== 0 &&
+        !/does not exist|no such file|cannot open|error opening file|loading container|read status|unmarshal|parse/i.test(
+          stderr,
+        )
+      ) {
+        throw new CriError(
+          'internal',
+          `container ${id}: ${options.handler} delete: ${runtimeMessage(stderr, exitCode)}`,
+        )
+      }
+    },
+  }
+}
+
+export const globalArguments = ({ stateDirectory, systemdCgroup }: OciRuntimeOptions): readonly string[] => [
+  `--root=${stateDirectory}`,
+  ...(systemdCgroup ? ['--systemd-cgroup'] : []),
+]
+
+/** What an OCI runtime said, without its log decoration: `time=… level=error msg="…"`, or a JSON object a line. */
+export function runtimeMessage(text: string, exitCode: number): string {
+  const quoted = [
+    ...text.matchAll(/level=(?:error|fatal) msg=("(?:[^"\\]|\\.)*")/g),
+    ...text.matchAll(/"msg":\s*("(?:[^"\\]|\\.)*")/g),
+  ].map(([, message = '""']) => JSON.parse(message) as string)
+  if (quoted.length > 0) return quoted.join('; ')
+  return text.trim() === '' ? `exit code ${exitCode}` : text.trim()
+}

@@ -1,0 +1,63 @@
+import { copyFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdir, rm } from 'node:fs/promises'
+import { hostname as hostHostname } from 'node:os'
+import { join } from 'node:path'
+import { CriError } from '#lib/errors.ts'
+import type { DnsConfig } from '#runtime/pod-sandbox/record.ts'
+import type { SandboxFiles } from '#runtime/ports.ts'
+import { MS_NODEV, MS_NOEXEC, MS_NOSUID, mount, unmount } from './libc.ts'
+
+/** The files of a pod under `directory`/ID: resolv.conf, hosts, hostname, and a tmpfs of its own for /dev/shm. */
+export function createSandboxFiles(directory: string): SandboxFiles {
+  return {
+    async create(id, { hostname, dns, shmSizeBytes }) {
+      const home = join(directory, id)
+      mkdirSync(home, { recursive: true, mode: 0o711 })
+      writeFileSync(join(home, 'hostname'), `${hostname === '' ? hostHostname() : hostname}\n`)
+      copyOrEmpty('/etc/hosts', join(home, 'hosts'))
+      if (dns === undefined) copyOrEmpty('/etc/resolv.conf', join(home, 'resolv.conf'))
+      else writeFileSync(join(home, 'resolv.conf'), resolvConf(dns))
+      if (shmSizeBytes === undefined) return
+      mkdirSync(join(home, 'shm'))
+      mount(
+        'shm',
+        join(home, 'shm'),
+        'tmpfs',
+        MS_NOSUID | MS_NODEV | MS_NOEXEC,
+        `mode=1777,size=${shmSizeBytes}`,
+      )
+    },
+
+    async makeLogDirectory(path) {
+      try {
+        await mkdir(path, { recursive: true, mode: 0o755 })
+      } catch (cause) {
+        throw new CriError('failed-precondition', `the pod's log directory ${path} cannot be made`, { cause })
+      }
+    },
+
+    async remove(id) {
+      await unmount(join(directory, id, 'shm'))
+      await rm(join(directory, id), { recursive: true, force: true })
+    },
+  }
+}
+
+/** resolv.conf(5). */
+export function resolvConf({ servers, searches, options }: DnsConfig): string {
+  const lines = [
+    ...(searches.length > 0 ? [`search ${searches.join(' ')}`] : []),
+    ...servers.map((server) => `nameserver ${server}`),
+    ...(options.length > 0 ? [`options ${options.join(' ')}`] : []),
+  ]
+  return lines.map((line) => `${line}\n`).join('')
+}
+
+function copyOrEmpty(from: string, to: string): void {
+  try {
+    rmSync(to, { force: true })
+    copyFileSync(from, to)
+  } catch {
+    writeFileSync(to, '') // The host has none.
+  }
+}

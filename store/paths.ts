@@ -1,0 +1,63 @@
+import { join } from 'node:path'
+
+/** Every path under root (which survives a reboot) and state (which does not), by ids. */
+export interface Paths {
+  readonly root: string
+  readonly state: string
+  readonly recordsDatabase: string
+  /** Results and configurations of CNI ADDs. */
+  readonly networks: string
+  readonly adminSocket: string
+  readonly daemonLock: string
+  readonly namespaces: string
+  readonly sandboxes: string
+  readonly containers: string
+  readonly exits: string
+  readonly locks: string
+  readonly podCgroups: string
+  sandbox(id: string): SandboxPaths
+  container(id: string): string
+  rootfs(id: string): string
+  /** The state of an OCI runtime: its --root. */
+  ociRuntime(handler: string): string
+}
+
+/** What the containers of a pod mount from the host. */
+export interface SandboxPaths {
+  readonly resolvConf: string
+  readonly hosts: string
+  readonly hostname: string
+  readonly shm: string
+  /** The empty root file system of the init of a shared PID namespace. */
+  readonly initRootfs: string
+}
+
+export function createPaths({ root, state }: { readonly root: string; readonly state: string }): Paths {
+  return {
+    root,
+    state,
+    recordsDatabase: join(root, 'records.db'),
+    networks: join(root, 'cni'),
+    adminSocket: join(state, 'admin.sock'),
+    daemonLock: join(state, 'daemon.lock'),
+    namespaces: join(state, 'ns'),
+    sandboxes: join(state, 'sandboxes'),
+    containers: join(state, 'containers'),
+    exits: join(state, 'exits'),
+    locks: join(state, 'locks'),
+    podCgroups: join(state, 'cgroups'),
+    sandbox(id) {
+      const at = (name: string): string => join(state, 'sandboxes', id, name)
+      return {
+        resolvConf: at('resolv.conf'),
+        hosts: at('hosts'),
+        hostname: at('hostname'),
+        shm: at('shm'),
+        initRootfs: at('init-rootfs'),
+      }
+    },
+    container: (id) => join(state, 'containers', id),
+    rootfs: (id) => join(state, 'rootfs', id),
+    ociRuntime: (handler) => join(state, 'oci', handler),
+  }
+}

@@ -1,0 +1,80 @@
+import type { DatabaseSync } from 'node:sqlite'
+import type { ContainerRecord } from '#runtime/container/record.ts'
+import type { SandboxRecord } from '#runtime/pod-sandbox/record.ts'
+import type { ContainerRecords, Records, SandboxRecords } from '#runtime/ports.ts'
+import { openDatabase } from './database.ts'
+
+export interface RecordStore {
+  readonly sandboxes: SandboxRecords
+  readonly containers: ContainerRecords
+  /** What could not be read and was moved out of the way, in words. */
+  readonly setAside: () => readonly string[]
+  readonly close: () => void
+}
+
+const migrations = [
+  `CREATE TABLE sandboxes (id TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT;
+   CREATE TABLE containers (id TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT;
+   CREATE TABLE set_aside (kind TEXT NOT NULL, id TEXT NOT NULL, record TEXT NOT NULL, reason TEXT NOT NULL) STRICT`,
+]
+
+/** Pods and containers in SQLite: a write is on its way to the disk when `put` resolves, and survives a kill. */
+export function openRecords(path: string): RecordStore {
+  const database = openDatabase(path, 'NORMAL', migrations)
+  return {
+    sandboxes: recordsIn<SandboxRecord>(database, 'sandboxes'),
+    containers: recordsIn<ContainerRecord>(database, 'containers'),
+    setAside: () =>
+      database
+        .prepare('SELECT kind, id, reason FROM set_aside')
+        .all()
+        .map(({ kind, id, reason }) => `${kind} ${id}: ${reason}`),
+    close: () => database.close(),
+  }
+}
+
+function recordsIn<Item extends { readonly id: string }>(
+  database: DatabaseSync,
+  table: 'sandboxes' | 'containers',
+): Records<Item> {
+  const put = database.prepare(
+    `INSERT INTO ${table} (id, record) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET record = excluded.record`,
+  )
+  const remove = database.prepare(`DELETE FROM ${table} WHERE id = ?`)
+  const setAside = database.prepare('INSERT INTO set_aside (kind, id, record, reason) VALUES (?, ?, ?, ?)')
+
+  return {
+    async put(record) {
+      put.run(record.id, JSON.stringify(record))
+    },
+
+    async remove(id) {
+      remove.run(id)
+    },
+
+    async all() {
+      const rows = database.prepare(`SELECT id, record FROM ${table}`).all() as {
+        id: string
+        record: string
+      }[]
+      return rows.flatMap(({ id, record }) => {
+        try {
+          return [parseRecord<Item>(id, record)]
+        } catch (error) {
+          setAside.run(table, id, record, String(error))
+          remove.run(id)
+          return []
+        }
+      })
+    },
+  }
+}
+
+/** Only what every record must have is checked: the text was written by this program. */
+function parseRecord<Item extends { readonly id: string }>(id: string, text: string): Item {
+  const record = JSON.parse(text) as { id?: unknown; spec?: unknown; state?: { phase?: unknown } }
+  if (record.id !== id) throw new Error(`it says it is ${String(record.id)}`)
+  if (typeof record.spec !== 'object' || record.spec === null) throw new Error('it has no spec')
+  if (typeof record.state?.phase !== 'string') throw new Error('it has no phase')
+  return record as unknown as Item
+}
