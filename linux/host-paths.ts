@@ -6,7 +6,7 @@ import type { MountSource } from './mount-source.ts'
 import { workerUrl } from './worker-url.ts'
 
 export type HostPathsRequest =
-  | { readonly ask: 'mountSource'; readonly path: string }
+  | { readonly ask: 'mountSource'; readonly path: string; readonly propagates: boolean }
   | { readonly ask: 'devices'; readonly path: string; readonly device: Device }
   | { readonly ask: 'allDevices'; readonly path: string }
 export type HostPathsAnswer =
@@ -43,14 +43,15 @@ export class WorkerHostPaths implements HostPaths, AsyncDisposable {
   readonly #ending = new Set<Promise<unknown>>()
   #busy = 0
 
-  constructor({ deadlineMs = 10_000, idleMs = 5000, worker }: HostPathsOptions = {}) {
+  constructor({ deadlineMs = 10_000, idleMs = 10_000, worker }: HostPathsOptions = {}) {
     this.#deadlineMs = deadlineMs
     this.#idleMs = idleMs
     this.#url = worker ?? workerUrl(import.meta.url, 'host-paths')
   }
 
-  mountSource(path: string): Promise<MountSource> {
-    return this.#ask({ ask: 'mountSource', path })
+  /** `propagates`: also tell whether it can, for a mount that is not private. */
+  mountSource(path: string, propagates = false): Promise<MountSource> {
+    return this.#ask({ ask: 'mountSource', path, propagates })
   }
 
   devices(device: Device): Promise<readonly HostDevice[]> {

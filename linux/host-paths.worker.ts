@@ -22,7 +22,7 @@ function answer(request: HostPathsRequest): HostPathsAnswer {
 function ask(request: HostPathsRequest) {
   switch (request.ask) {
     case 'mountSource':
-      return resolveMountSource(request.path)
+      return resolveMountSource(request.path, request.propagates)
     case 'devices':
       return devicesOf(request.device)
     case 'allDevices':

@@ -4,15 +4,17 @@ import { CriError, type ErrorKind, errnoOf } from '#lib/errors.ts'
 export interface MountSource {
   readonly path: string
   readonly kind: 'directory' | 'file' | 'other'
-  /** How the mount that it lies on passes later mounts on: mount_namespaces(7). */
-  readonly propagation: 'private' | 'slave' | 'shared'
+  /** How the mount that it lies on passes later mounts on (mount_namespaces(7)), where that was asked. */
+  readonly propagation?: Propagation
 }
+
+type Propagation = 'private' | 'slave' | 'shared'
 
 /**
  * The file that a mount's host path leads to; a missing one becomes a directory (0755), as with containerd and
  * CRI-O. A link to nothing is refused: what it should be nobody knows. May hang: call it in a worker.
  */
-export function resolveMountSource(hostPath: string): MountSource {
+export function resolveMountSource(hostPath: string, propagates: boolean): MountSource {
   if (!hostPath.startsWith('/')) {
     throw new CriError(
       'invalid-argument',
@@ -20,13 +22,13 @@ export function resolveMountSource(hostPath: string): MountSource {
     )
   }
   const path = explain(hostPath, () => existing(hostPath) ?? made(hostPath))
-  const stat = explain(hostPath, () => statSync(path))
-  const propagation = propagationOf(path, readFileSync('/proc/self/mountinfo', 'utf8'))
-  return { path, kind: kindOf(stat), propagation }
+  const kind = kindOf(explain(hostPath, () => statSync(path)))
+  if (!propagates) return { path, kind }
+  return { path, kind, propagation: propagationOf(path, readFileSync('/proc/self/mountinfo', 'utf8')) }
 }
 
 /** Of the mount that a path lies on: proc_pid_mountinfo(5). Of mounts at one place the last is on top. */
-export function propagationOf(path: string, mountinfo: string): MountSource['propagation'] {
+export function propagationOf(path: string, mountinfo: string): Propagation {
   let best = { mountPoint: '', tags: '' }
   for (const line of mountinfo.split('\n')) {
     const [left = ''] = line.split(' - ')

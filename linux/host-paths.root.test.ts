@@ -1,0 +1,33 @@
+import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { WorkerHostPaths } from './host-paths.ts'
+import { mount, unmount } from './libc.ts'
+
+/** A FUSE file system whose server never answers: what looks into it hangs in the kernel, as on a dead NFS. */
+async function deadFileSystem() {
+  const directory = mkdtempSync('/var/lib/cri-ts-test-')
+  const mountPoint = join(directory, 'dead')
+  mkdirSync(mountPoint)
+  const server = openSync('/dev/fuse', 'r+')
+  mount('dead', mountPoint, 'fuse', 0, `fd=${server},rootmode=40000,user_id=0,group_id=0`)
+  return {
+    mountPoint,
+    async [Symbol.asyncDispose]() {
+      closeSync(server) // Lets go of all that hang.
+      await unmount(mountPoint)
+      rmSync(directory, { recursive: true })
+    },
+  }
+}
+
+test('a dead file system costs its own requests their deadline, and no other anything', async () => {
+  await using paths = new WorkerHostPaths({ deadlineMs: 500 })
+  await using dead = await deadFileSystem()
+  const hanging = Promise.allSettled([1, 2, 3].map((n) => paths.mountSource(join(dead.mountPoint, `${n}`))))
+  expect(await paths.mountSource('/etc')).toEqual({ path: '/etc', kind: 'directory' })
+  for (const outcome of await hanging) {
+    expect(outcome).toMatchObject({ status: 'rejected', reason: { kind: 'deadline-exceeded' } })
+  }
+  expect(await paths.mountSource('/etc')).toEqual({ path: '/etc', kind: 'directory' })
+})

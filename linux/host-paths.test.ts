@@ -1,0 +1,87 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { WorkerHostPaths } from './host-paths.ts'
+
+/** Hangs in /hang…, fails in /crash, else echoes the path. */
+const worker = new URL(
+  `data:text/javascript,${encodeURIComponent(`
+    import { parentPort } from 'node:worker_threads'
+    parentPort.on('message', ({ path }) => {
+      if (path.startsWith('/hang')) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
+      if (path === '/crash') throw new Error('out of luck')
+      parentPort.postMessage(path === '/refuse'
+        ? { error: { kind: 'invalid-argument', message: 'no such thing' } }
+        : { result: { path, kind: 'directory' } })
+    })`)}`,
+)
+
+beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] }))
+afterEach(() => void vi.useRealTimers())
+
+test('requests are answered by a worker', async () => {
+  await using paths = new WorkerHostPaths({ worker })
+  expect(await paths.mountSource('/srv')).toEqual({ path: '/srv', kind: 'directory' })
+  await expect(paths.mountSource('/refuse')).rejects.toMatchObject({
+    kind: 'invalid-argument',
+    message: 'no such thing',
+  })
+})
+
+test('a path that hangs is given up at its deadline, by name', async () => {
+  await using paths = new WorkerHostPaths({ worker, deadlineMs: 10_000 })
+  const hanging = paths.mountSource('/hang')
+  vi.advanceTimersByTime(10_000)
+  await expect(hanging).rejects.toMatchObject({
+    kind: 'deadline-exceeded',
+    message: expect.stringContaining('/hang did not answer within 10 s'),
+  })
+  expect(await paths.mountSource('/srv')).toMatchObject({ path: '/srv' })
+})
+
+test('other paths are answered while some hang', async () => {
+  await using paths = new WorkerHostPaths({ worker })
+  const hanging = ['/hang/1', '/hang/2', '/hang/3'].map((path) => paths.mountSource(path))
+  expect(await paths.mountSource('/srv')).toMatchObject({ path: '/srv' })
+  const given = Promise.allSettled(hanging)
+  vi.advanceTimersByTime(10_000)
+  expect((await given).map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected'])
+})
+
+test('what waits behind paths that hang is answered once they are given up', async () => {
+  await using paths = new WorkerHostPaths({ worker })
+  const hanging = ['/hang/1', '/hang/2', '/hang/3', '/hang/4'].map((path) => paths.mountSource(path))
+  const given = Promise.allSettled(hanging)
+  const waiting = paths.mountSource('/srv')
+  vi.advanceTimersByTime(10_000)
+  await given
+  expect(await waiting).toMatchObject({ path: '/srv' })
+})
+
+test('a worker that fails fails its own request only', async () => {
+  await using paths = new WorkerHostPaths({ worker })
+  await expect(paths.mountSource('/crash')).rejects.toThrow('/crash')
+  expect(await paths.mountSource('/srv')).toMatchObject({ path: '/srv' })
+})
+
+test('a worker that has been idle is ended, and the next request gets another', async () => {
+  await using paths = new WorkerHostPaths({ worker, idleMs: 5000 })
+  await paths.mountSource('/srv')
+  vi.advanceTimersByTime(5000)
+  expect(await paths.mountSource('/srv')).toMatchObject({ path: '/srv' })
+})
+
+test('the real worker looks at the real host', async () => {
+  await using paths = new WorkerHostPaths()
+  expect(await paths.mountSource('/dev/null')).toEqual({ path: '/dev/null', kind: 'other' })
+  expect(await paths.mountSource('/', true)).toMatchObject({
+    kind: 'directory',
+    propagation: expect.any(String),
+  })
+  const [device] = await paths.devices({
+    hostPath: '/dev/null',
+    containerPath: '/dev/nil',
+    permissions: 'rw',
+  })
+  expect(device).toMatchObject({ path: '/dev/nil', type: 'c', major: 1, minor: 3, permissions: 'rw' })
+  expect((await paths.allDevices()).map(({ path }) => path)).toContain('/dev/null')
+  await expect(paths.mountSource('srv')).rejects.toMatchObject({ kind: 'invalid-argument' })
+})
