@@ -1,31 +1,31 @@
 # shellcheck shell=bash
-# Sourced. `step TITLE COMMAND…` runs a command quietly and prints one line with the time it took; all that it
-# printed goes to $step_log, and to the terminal when it fails. `step_table` prints every step's time once more.
-step_log=${STEP_LOG:-$(mktemp "${TMPDIR:-/tmp}/cri-ts.XXXXXX")}
-step_titles=()
-step_times=()
+# Sourced. `step TITLE COMMAND…` runs a command quietly and prints one line with the time it took; when it fails,
+# all that it printed. Times go to the file $STEP_TIMES as well, if it is set: step_table prints them once more.
 
 step() {
-  local title=$1 start=$EPOCHREALTIME from
+  local title=$1 start=$EPOCHREALTIME log
   shift
-  from=$(wc -c <"$step_log")
-  if ! "$@" >>"$step_log" 2>&1 </dev/null; then
-    printf '  FAILED   %s\n' "$title"
-    tail -c "+$((from + 1))" "$step_log"
+  log=$(mktemp "${TMPDIR:-/tmp}/cri-ts-step.XXXXXX")
+  # In a subshell with `set -e` in force, which `if` would take away.
+  (
+    set -e
+    "$@"
+  ) >"$log" 2>&1 </dev/null &
+  if ! wait $!; then
+    printf '  FAILED  %s\n' "$title"
+    cat "$log"
+    rm -f "$log"
     exit 1
   fi
+  rm -f "$log"
   local ms=$(((${EPOCHREALTIME/[.,]/} - ${start/[.,]/}) / 1000))
-  step_titles+=("$title")
-  step_times+=("$ms")
-  printf '%6d.%d s  %s\n' $((ms / 1000)) $((ms % 1000 / 100)) "$title"
+  printf '%4d.%03d s  %s\n' $((ms / 1000)) $((ms % 1000)) "$title"
+  [ -z "${STEP_TIMES:-}" ] || printf '%d\t%s\n' "$ms" "$title" >>"$STEP_TIMES"
 }
 
 step_table() {
-  local i total=0
-  printf '\n%-46s %9s\n' step ms
-  for i in "${!step_titles[@]}"; do
-    printf '%-46s %9d\n' "${step_titles[i]}" "${step_times[i]}"
-    total=$((total + step_times[i]))
-  done
-  printf '%-46s %9d\n\n' 'in all' "$total"
+  awk -F '\t' '
+    BEGIN { printf "%-44s %8s\n", "step", "ms" }
+    { printf "%-44s %8d\n", $2, $1; total += $1 }
+    END { printf "%-44s %8d\n", "in all", total }' "$STEP_TIMES"
 }
