@@ -45,6 +45,8 @@ export interface LoadedConfig {
   readonly config: Config
   /** The same as a file would say it, defaults and all. */
   readonly asFile: FileConfig
+  /** The files that were read, the last one has the last word. */
+  readonly files: readonly string[]
   /** Where a key's value comes from: `FILE:LINE`, a flag, or undefined for a default. */
   origin(path: KeyPath): string | undefined
 }
@@ -58,7 +60,8 @@ const BUILT_IN = { runtime: { handlers: { crun: {}, runc: {} } } }
  */
 export function loadConfig(flags: ConfigFlags = {}, defaultFile: string = DEFAULT_FILE): LoadedConfig {
   const file = flags.config === undefined ? defaultFile : resolve(flags.config)
-  const layers = [...readLayers(file, flags.config !== undefined), flagLayer(flags)]
+  const files = readLayers(file, flags.config !== undefined)
+  const layers: readonly Layer[] = [...files, flagLayer(flags)]
   refuse(
     layers.flatMap((layer) => problemsOf(configSchema.safeParse(layer.table).error?.issues ?? [], layer)),
   )
@@ -67,7 +70,7 @@ export function loadConfig(flags: ConfigFlags = {}, defaultFile: string = DEFAUL
   const asFile = configSchema.parse(merged([builtIn, ...layers]))
   const origin = (path: KeyPath): string | undefined => originOf(layers, path)
   refuse(contradictions(asFile).map(([path, message]) => `${origin(path) ?? 'the default'}: ${message}`))
-  return { config: toConfig(asFile), asFile, origin }
+  return { config: toConfig(asFile), asFile, files: files.map(({ file }) => file), origin }
 }
 
 /** What a configuration says when nobody sets anything. */

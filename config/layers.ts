@@ -15,8 +15,12 @@ export interface Layer {
   where(path: KeyPath): string
 }
 
+export interface FileLayer extends Layer {
+  readonly file: string
+}
+
 /** The file, then its drop-ins in lexical order. A missing file is an error only if it was asked for by name. */
-export function readLayers(file: string, named: boolean): Layer[] {
+export function readLayers(file: string, named: boolean): FileLayer[] {
   const directory = join(dirname(file), 'config.d')
   const dropIns = namesIn(directory)
     .filter((name) => name.endsWith('.toml') && !name.startsWith('.'))
@@ -65,10 +69,10 @@ function namesIn(directory: string): string[] {
   }
 }
 
-function layerOf(file: string, optional = false): Layer | undefined {
+function layerOf(file: string, optional = false): FileLayer | undefined {
   try {
     const text = new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(file))
-    return { table: parsed(file, text), where: (path) => `${file}:${lineOfKey(text, path) ?? 1}` }
+    return { file, table: parsed(file, text), where: (path) => `${file}:${lineOfKey(text, path) ?? 1}` }
   } catch (error) {
     if (optional && errnoOf(error) === 'ENOENT') return undefined
     if (error instanceof CriError) throw error
