@@ -5,7 +5,7 @@ import type { LayerUsage } from './layer-writer.ts'
 /**
  * Between untar-pool.ts and untar.worker.ts; each job has a port of its own.
  *
- *   pool ── chunk* ──▶ end | (the port is closed: give up)
+ *   pool ── chunk* ──▶ end | cancel
  *   worker ── taken* ──▶ done | failed
  */
 export type UntarRequest =
@@ -28,7 +28,7 @@ export interface UntarLimits {
   readonly entries: number
 }
 
-export type ToWorker = Uint8Array | 'end'
+export type ToWorker = Uint8Array | 'end' | 'cancel'
 
 export type FromWorker =
   | { readonly answer: 'taken' }

@@ -33,19 +33,17 @@ async function untar(request: UntarRequest & { task: 'untar' }): Promise<Done> {
   const reader = new TarReader(writer)
   const blob = verifier(digest, Number.POSITIVE_INFINITY, 'blob')
   const tar = verifier(diffId, limits.sizeBytes, 'uncompressed layer')
-  const chunks = chunksOf(port)
-  const first = await chunks.next()
-  const decoder = first.done === true ? undefined : createDecoder(first.value)
+  const inbox = inboxOf(port)
+  const first = await inbox.take()
 
   async function* compressed(): AsyncGenerator<Uint8Array> {
-    if (first.done !== true) yield blob.take(first.value)
-    for await (const chunk of chunks) yield blob.take(chunk)
+    for (let chunk = first; chunk !== undefined; chunk = await inbox.take()) yield blob.take(chunk)
   }
-  const unpack = async (source: AsyncIterable<Uint8Array>): Promise<void> => {
-    for await (const chunk of source) {
-      reader.push(bufferOf(tar.take(chunk)))
-    }
+  async function unpack(source: AsyncIterable<Uint8Array>): Promise<void> {
+    using _ = inbox // A failure here wakes who waits for more.
+    for await (const chunk of source) reader.push(bufferOf(tar.take(chunk)))
   }
+  const decoder = first === undefined ? undefined : createDecoder(first)
   await (decoder === undefined ? unpack(compressed()) : pipeline(compressed(), decoder, unpack))
   reader.finish()
   blob.check()
@@ -76,27 +74,36 @@ function verifier(digest: string, limitBytes: number, what: string) {
   }
 }
 
-/** What the pool sends, up to its end; throws when the port closes before. */
-async function* chunksOf(port: MessagePort): AsyncGenerator<Uint8Array, void> {
+/** What the pool sends: `take` answers undefined at its end, and throws once it is closed or cancelled. */
+function inboxOf(port: MessagePort) {
   const queue: ToWorker[] = []
   let wake = (): void => {}
   let isClosed = false
+  const close = (): void => {
+    isClosed = true
+    wake()
+  }
   port.on('message', (message: ToWorker) => {
+    if (message === 'cancel') return close()
     queue.push(message)
     wake()
   })
-  port.on('close', () => {
-    isClosed = true
-    wake()
-  })
-  for (;;) {
-    const message = queue.shift()
-    if (message === 'end') return
-    if (message !== undefined) {
-      yield message
+  port.on('close', close)
+  return {
+    async take(): Promise<Uint8Array | undefined> {
+      while (queue.length === 0 && !isClosed) {
+        const { promise, resolve } = Promise.withResolvers<void>()
+        wake = resolve
+        await promise
+      }
+      const message = isClosed ? undefined : queue.shift()
+      if (message === undefined || message === 'cancel')
+        throw new CriError('cancelled', 'unpacking was cancelled')
+      if (message === 'end') return undefined
       port.postMessage({ answer: 'taken' } satisfies FromWorker)
-    } else if (isClosed) throw new CriError('cancelled', 'unpacking was cancelled')
-    else await new Promise<void>((resolve) => void (wake = resolve))
+      return message
+    },
+    [Symbol.dispose]: close,
   }
 }
 

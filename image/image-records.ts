@@ -1,0 +1,53 @@
+/**
+ * What is written down of images, layers and root file systems. Each call is one transaction, on the disk when it
+ * returns. Synchronous: a decision ("nobody uses this layer") and its record can't be parted by anything else.
+ * Who uses a layer is derived from the records of images and root file systems, never counted in a second place.
+ */
+export interface ImageRecords extends Disposable {
+  images(): readonly StoredImage[]
+  /** Stores the image with layers that came with it, and moves its names here from other images. */
+  putImage(image: StoredImage, newLayers: readonly StoredLayer[]): void
+  addNames(imageId: string, names: ImageNames): void
+  removeImage(imageId: string): void
+
+  layers(): readonly StoredLayer[]
+  layer(diffId: string): StoredLayer | undefined
+  /** A number that no layer has had. */
+  nextLayerNumber(): number
+  /** Forgets the layers that neither an image nor a root file system uses, but for `kept` diff ids; answers their numbers. */
+  dropUnusedLayers(kept: ReadonlySet<string>): readonly number[]
+  /** Forgets a layer that is lost with the images that need it; answers their ids. */
+  dropLostLayer(layerNumber: number): readonly string[]
+
+  /** The layers of a container's root file system, base first. */
+  rootfs(containerId: string): readonly number[] | undefined
+  putRootfs(containerId: string, imageId: string): void
+  removeRootfs(containerId: string): void
+  rootfsIds(): readonly string[]
+}
+
+export interface ImageNames {
+  readonly tags: readonly string[]
+  readonly digests: readonly string[]
+}
+
+export interface StoredImage extends ImageNames {
+  readonly id: string
+  /** The config blob as it came. */
+  readonly config: Buffer
+  readonly manifestDigest: string | undefined
+  readonly sizeBytes: number
+  readonly pulledAtNs: string
+  /** Base first. */
+  readonly diffIds: readonly string[]
+}
+
+export interface StoredLayer {
+  /** Names its directory, in base 36: overlayfs's options have to be short. */
+  readonly number: number
+  readonly diffId: string
+  /** As it was fetched. */
+  readonly compressedBytes: number
+  readonly usedBytes: number
+  readonly usedInodes: number
+}

@@ -1,0 +1,193 @@
+import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
+import { CriError } from '#lib/errors.ts'
+import { workerUrl } from '#linux/worker-url.ts'
+import type { LayerUsage } from './layer-writer.ts'
+import type { FromWorker, ToWorker, UntarLimits, UntarRequest } from './untar-messages.ts'
+
+export interface UntarJob {
+  /** Is made; its parent is there. */
+  readonly directory: string
+  readonly digest: string
+  readonly diffId: string
+  readonly limits: UntarLimits
+}
+
+export interface Unpacked extends LayerUsage {
+  readonly compressedBytes: number
+}
+
+export type OpenBlob = (signal: AbortSignal) => Promise<AsyncIterable<Uint8Array>>
+
+interface Thread {
+  readonly worker: Worker
+  readonly jobs: Set<(failure: Error) => void>
+  idleTimer: NodeJS.Timeout | undefined
+}
+
+/** Pieces on their way to a worker; with the pieces' size it bounds what a layer holds in memory. */
+const WINDOW = 16
+const PIECE_BYTES = 256 << 10
+
+/** Threads that unpack layers and delete trees: at most `maxThreads`, started when needed, ended when idle. */
+export class UntarPool implements AsyncDisposable {
+  readonly #threads = new Set<Thread>()
+  readonly #maxThreads: number
+  readonly #idleMs: number
+
+  constructor(options: { readonly maxThreads?: number; readonly idleMs?: number } = {}) {
+    this.#maxThreads = options.maxThreads ?? 2
+    this.#idleMs = options.idleMs ?? 3_000
+  }
+
+  /**
+   * Unpacks a blob, which `open` begins to fetch, into a new directory. Throws invalid-argument when its digest,
+   * its diff id or its tar is not right; the directory is then to be removed.
+   */
+  async untar(job: UntarJob, open: OpenBlob, signal: AbortSignal): Promise<Unpacked> {
+    signal.throwIfAborted()
+    const { port1: port, port2 } = new MessageChannel()
+    const window = credits(WINDOW)
+    const giveUp = new AbortController()
+    const unpacked = this.#run({ task: 'untar', port: port2, ...job }, port, window.give)
+    const fed = feed(port, open, window, AbortSignal.any([signal, giveUp.signal]))
+    const cancel = (): void => port.postMessage('cancel' satisfies ToWorker)
+    signal.addEventListener('abort', cancel)
+    try {
+      // Whichever fails first is the reason; the other one is made to stop by it.
+      const [answer] = await Promise.all([unpacked, fed])
+      return { ...answer.usage, compressedBytes: answer.compressedBytes }
+    } catch (error) {
+      giveUp.abort()
+      window.close()
+      cancel()
+      await unpacked.catch(() => {}) // So that nobody writes any more to what the caller removes.
+      signal.throwIfAborted()
+      throw error
+    } finally {
+      signal.removeEventListener('abort', cancel)
+    }
+  }
+
+  /** Deletes a tree; one that is not there is fine. */
+  async remove(path: string): Promise<void> {
+    const { port1, port2 } = new MessageChannel()
+    await this.#run({ task: 'remove', port: port2, path }, port1, () => {})
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([...this.#threads].map((thread) => this.#end(thread)))
+  }
+
+  #run(request: UntarRequest, port: MessagePort, taken: () => void) {
+    const { promise, resolve, reject } = Promise.withResolvers<Extract<FromWorker, { answer: 'done' }>>()
+    const thread = this.#thread()
+    thread.jobs.add(reject)
+    thread.worker.ref()
+    port.on('message', (message: FromWorker) => {
+      if (message.answer === 'taken') taken()
+      else if (message.answer === 'done') resolve(message)
+      else reject(new CriError(message.kind, message.message))
+    })
+    port.on('close', () => reject(new CriError('cancelled', 'unpacking was cancelled')))
+    thread.worker.postMessage(request, [request.port])
+    return promise.finally(() => {
+      port.close()
+      thread.jobs.delete(reject)
+      if (thread.jobs.size === 0) this.#rest(thread)
+    })
+  }
+
+  /** The least busy one, or a new one when all are busy. */
+  #thread(): Thread {
+    const [idlest] = [...this.#threads].toSorted((a, b) => a.jobs.size - b.jobs.size)
+    const mayGrow = this.#threads.size < this.#maxThreads
+    const thread = idlest === undefined || (idlest.jobs.size > 0 && mayGrow) ? this.#start() : idlest
+    clearTimeout(thread.idleTimer)
+    return thread
+  }
+
+  #start(): Thread {
+    const worker = new Worker(workerUrl(import.meta.url, 'untar'), {
+      resourceLimits: { maxOldGenerationSizeMb: 256, maxYoungGenerationSizeMb: 16 },
+    })
+    const thread: Thread = { worker, jobs: new Set(), idleTimer: undefined }
+    const lost = (error: Error): void => {
+      this.#threads.delete(thread)
+      for (const reject of thread.jobs) reject(error)
+    }
+    worker.on('error', (cause) => lost(new CriError('internal', 'the untar thread failed', { cause })))
+    worker.on('exit', () => lost(new CriError('internal', 'the untar thread ended')))
+    this.#threads.add(thread)
+    return thread
+  }
+
+  #rest(thread: Thread): void {
+    thread.worker.unref()
+    thread.idleTimer = setTimeout(() => void this.#end(thread), this.#idleMs).unref()
+  }
+
+  async #end(thread: Thread): Promise<void> {
+    clearTimeout(thread.idleTimer)
+    this.#threads.delete(thread)
+    await thread.worker.terminate()
+  }
+}
+
+interface Credits {
+  /** Resolves false once it is closed. */
+  take(): Promise<boolean>
+  readonly give: () => void
+  close(): void
+}
+
+function credits(count: number): Credits {
+  let left = count
+  let isClosed = false
+  let wake = (): void => {}
+  return {
+    async take() {
+      while (left === 0 && !isClosed) {
+        const { promise, resolve } = Promise.withResolvers<void>()
+        wake = resolve
+        await promise
+      }
+      left -= 1
+      return !isClosed
+    },
+    give: () => {
+      left += 1
+      wake()
+    },
+    close: () => {
+      isClosed = true
+      wake()
+    },
+  }
+}
+
+async function feed(port: MessagePort, open: OpenBlob, window: Credits, signal: AbortSignal): Promise<void> {
+  for await (const piece of piecesOf(await open(signal))) {
+    if (!(await window.take())) return
+    port.postMessage(piece satisfies ToWorker, [piece.buffer])
+  }
+  port.postMessage('end' satisfies ToWorker)
+}
+
+/** The same bytes in buffers of their own, which can be handed over: fewer and of one size. */
+async function* piecesOf(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  let piece = new Uint8Array(PIECE_BYTES)
+  let length = 0
+  for await (const chunk of chunks) {
+    for (let at = 0; at < chunk.byteLength; ) {
+      const part = chunk.subarray(at, at + PIECE_BYTES - length)
+      piece.set(part, length)
+      length += part.byteLength
+      at += part.byteLength
+      if (length < PIECE_BYTES) continue
+      yield piece
+      piece = new Uint8Array(PIECE_BYTES)
+      length = 0
+    }
+  }
+  if (length > 0) yield piece.subarray(0, length)
+}

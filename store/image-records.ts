@@ -1,0 +1,217 @@
+import type { DatabaseSync, SQLInputValue, SQLOutputValue } from 'node:sqlite'
+import type { ImageNames, ImageRecords, StoredImage, StoredLayer } from '#image/image-records.ts'
+import { openDatabase } from './database.ts'
+
+/** rootfs_layers.layer has no foreign key: a root file system outlives a layer that was lost, to be removed. */
+const migrations = [
+  `CREATE TABLE images (id TEXT PRIMARY KEY, config BLOB NOT NULL, manifest_digest TEXT,
+     size_bytes INTEGER NOT NULL, pulled_at_ns TEXT NOT NULL) STRICT;
+   CREATE TABLE names (name TEXT PRIMARY KEY, kind TEXT NOT NULL CHECK (kind IN ('tag', 'digest')),
+     image TEXT NOT NULL REFERENCES images ON DELETE CASCADE) STRICT;
+   CREATE INDEX names_by_image ON names (image);
+   CREATE TABLE layers (number INTEGER PRIMARY KEY AUTOINCREMENT, diff_id TEXT NOT NULL UNIQUE,
+     compressed_bytes INTEGER NOT NULL, used_bytes INTEGER NOT NULL, used_inodes INTEGER NOT NULL) STRICT;
+   CREATE TABLE image_layers (image TEXT NOT NULL REFERENCES images ON DELETE CASCADE,
+     position INTEGER NOT NULL, layer INTEGER NOT NULL REFERENCES layers, PRIMARY KEY (image, position)) STRICT;
+   CREATE INDEX image_layers_by_layer ON image_layers (layer);
+   CREATE TABLE rootfs (container TEXT PRIMARY KEY) STRICT;
+   CREATE TABLE rootfs_layers (container TEXT NOT NULL REFERENCES rootfs ON DELETE CASCADE,
+     position INTEGER NOT NULL, layer INTEGER NOT NULL, PRIMARY KEY (container, position)) STRICT;
+   CREATE INDEX rootfs_layers_by_layer ON rootfs_layers (layer)`,
+]
+
+/** Images in SQLite: what is written is on the disk, also after a power loss. `:memory:` for tests. */
+export function openImageRecords(path: string): ImageRecords {
+  const database = openDatabase(path, 'FULL', migrations)
+  const run = runnerOf(database)
+  let lastNumber = Number(run.one("SELECT seq FROM sqlite_sequence WHERE name = 'layers'")?.['seq'] ?? 0)
+  return {
+    ...imagesIn(run),
+    ...layersIn(run),
+    nextLayerNumber() {
+      lastNumber += 1
+      return lastNumber
+    },
+    ...rootfsIn(run),
+    [Symbol.dispose]: () => database.close(),
+  }
+}
+
+type Row = Record<string, SQLOutputValue>
+type Run = ReturnType<typeof runnerOf>
+
+/** Statements are prepared once each. */
+function runnerOf(database: DatabaseSync) {
+  const prepared = new Map<string, ReturnType<DatabaseSync['prepare']>>()
+  const statement = (sql: string) => {
+    const known = prepared.get(sql) ?? database.prepare(sql)
+    prepared.set(sql, known)
+    return known
+  }
+  return {
+    all: (sql: string, ...values: SQLInputValue[]): readonly Row[] => statement(sql).all(...values),
+    one: (sql: string, ...values: SQLInputValue[]): Row | undefined => statement(sql).get(...values),
+    write: (sql: string, ...values: SQLInputValue[]): void => void statement(sql).run(...values),
+    transaction<Result>(work: () => Result): Result {
+      database.exec('BEGIN IMMEDIATE')
+      try {
+        const result = work()
+        database.exec('COMMIT')
+        return result
+      } catch (error) {
+        if (database.isTransaction) database.exec('ROLLBACK')
+        throw error
+      }
+    },
+  }
+}
+
+function imagesIn(run: Run) {
+  const addNames = (imageId: string, { tags, digests }: ImageNames): void => {
+    const put = (kind: 'tag' | 'digest') => (name: string) =>
+      run.write(
+        `INSERT INTO names (name, kind, image) VALUES (?, ?, ?)
+         ON CONFLICT (name) DO UPDATE SET kind = excluded.kind, image = excluded.image`,
+        name,
+        kind,
+        imageId,
+      )
+    tags.forEach(put('tag'))
+    digests.forEach(put('digest'))
+  }
+  return {
+    images: (): readonly StoredImage[] => run.all('SELECT * FROM images ORDER BY rowid').map(imageOf(run)),
+
+    putImage(image: StoredImage, newLayers: readonly StoredLayer[]): void {
+      run.transaction(() => {
+        for (const layer of newLayers) {
+          run.write(
+            'INSERT INTO layers (number, diff_id, compressed_bytes, used_bytes, used_inodes) VALUES (?, ?, ?, ?, ?)',
+            layer.number,
+            layer.diffId,
+            layer.compressedBytes,
+            layer.usedBytes,
+            layer.usedInodes,
+          )
+        }
+        const { id, config, manifestDigest = null, sizeBytes, pulledAtNs } = image
+        run.write(
+          'INSERT INTO images (id, config, manifest_digest, size_bytes, pulled_at_ns) VALUES (?, ?, ?, ?, ?)',
+          id,
+          config,
+          manifestDigest,
+          sizeBytes,
+          pulledAtNs,
+        )
+        image.diffIds.forEach((diffId, position) => {
+          run.write(
+            // A layer that is not there makes this NULL, which the schema refuses.
+            'INSERT INTO image_layers (image, position, layer) VALUES (?, ?, (SELECT number FROM layers WHERE diff_id = ?))',
+            id,
+            position,
+            diffId,
+          )
+        })
+        addNames(id, image)
+      })
+    },
+
+    addNames: (imageId: string, names: ImageNames): void => run.transaction(() => addNames(imageId, names)),
+    removeImage: (imageId: string): void => run.write('DELETE FROM images WHERE id = ?', imageId),
+  }
+}
+
+const imageOf =
+  (run: Run) =>
+  (row: Row): StoredImage => {
+    const id = String(row['id'])
+    const names = (kind: string): string[] =>
+      run
+        .all('SELECT name FROM names WHERE image = ? AND kind = ? ORDER BY rowid', id, kind)
+        .map(({ name }) => String(name))
+    const layers = run.all(
+      'SELECT diff_id FROM image_layers JOIN layers ON number = layer WHERE image = ? ORDER BY position',
+      id,
+    )
+    return {
+      id,
+      config: Buffer.from(row['config'] as Uint8Array),
+      manifestDigest: row['manifest_digest'] === null ? undefined : String(row['manifest_digest']),
+      sizeBytes: Number(row['size_bytes']),
+      pulledAtNs: String(row['pulled_at_ns']),
+      diffIds: layers.map((layer) => String(layer['diff_id'])),
+      tags: names('tag'),
+      digests: names('digest'),
+    }
+  }
+
+function layersIn(run: Run) {
+  return {
+    layers: (): readonly StoredLayer[] => run.all('SELECT * FROM layers ORDER BY number').map(layerOf),
+
+    layer(diffId: string): StoredLayer | undefined {
+      const row = run.one('SELECT * FROM layers WHERE diff_id = ?', diffId)
+      return row === undefined ? undefined : layerOf(row)
+    },
+
+    dropUnusedLayers: (kept: ReadonlySet<string>): readonly number[] =>
+      run.transaction(() => {
+        const unused = run
+          .all(
+            `SELECT number, diff_id FROM layers WHERE number NOT IN (SELECT layer FROM image_layers)
+             AND number NOT IN (SELECT layer FROM rootfs_layers)`,
+          )
+          .filter((row) => !kept.has(String(row['diff_id'])))
+          .map((row) => Number(row['number']))
+        for (const number of unused) run.write('DELETE FROM layers WHERE number = ?', number)
+        return unused
+      }),
+
+    dropLostLayer: (layerNumber: number): readonly string[] =>
+      run.transaction(() => {
+        const images = run
+          .all('SELECT DISTINCT image FROM image_layers WHERE layer = ?', layerNumber)
+          .map(({ image }) => String(image))
+        for (const id of images) run.write('DELETE FROM images WHERE id = ?', id)
+        run.write('DELETE FROM layers WHERE number = ?', layerNumber)
+        return images
+      }),
+  }
+}
+
+function layerOf(row: Row): StoredLayer {
+  return {
+    number: Number(row['number']),
+    diffId: String(row['diff_id']),
+    compressedBytes: Number(row['compressed_bytes']),
+    usedBytes: Number(row['used_bytes']),
+    usedInodes: Number(row['used_inodes']),
+  }
+}
+
+function rootfsIn(run: Run) {
+  return {
+    rootfs(containerId: string): readonly number[] | undefined {
+      if (run.one('SELECT 1 FROM rootfs WHERE container = ?', containerId) === undefined) return undefined
+      return run
+        .all('SELECT layer FROM rootfs_layers WHERE container = ? ORDER BY position', containerId)
+        .map(({ layer }) => Number(layer))
+    },
+
+    putRootfs: (containerId: string, imageId: string): void =>
+      run.transaction(() => {
+        run.write('INSERT INTO rootfs (container) VALUES (?)', containerId)
+        run.write(
+          `INSERT INTO rootfs_layers (container, position, layer)
+           SELECT ?, position, layer FROM image_layers WHERE image = ?`,
+          containerId,
+          imageId,
+        )
+      }),
+
+    removeRootfs: (containerId: string): void =>
+      run.write('DELETE FROM rootfs WHERE container = ?', containerId),
+    rootfsIds: (): readonly string[] =>
+      run.all('SELECT container FROM rootfs').map(({ container }) => String(container)),
+  }
+}
