@@ -1,0 +1,56 @@
+import { CriError } from '#lib/errors.ts'
+
+interface SharedCall<Result> {
+  readonly result: Promise<Result>
+  readonly end: AbortController
+  callers: number
+}
+
+/** Calls of one key that are under way together are one. It is given up when the last caller has hung up. */
+export class SharedCalls<Result> {
+  readonly #calls = new Map<string, SharedCall<Result>>()
+
+  /** `start` gets a signal of the shared call's own; `signal` is the caller's. Throws cancelled when that aborts. */
+  async join(
+    key: string,
+    signal: AbortSignal,
+    start: (signal: AbortSignal) => Promise<Result>,
+  ): Promise<Result> {
+    if (signal.aborted) throw hungUp(signal)
+    const call = this.#calls.get(key) ?? this.#start(key, start)
+    call.callers += 1
+    const { promise: left, reject: leave } = Promise.withResolvers<never>()
+    const hangUp = () => {
+      leave(hungUp(signal))
+      this.#leave(key, call)
+    }
+    signal.addEventListener('abort', hangUp, { once: true })
+    try {
+      return await Promise.race([call.result, left])
+    } finally {
+      signal.removeEventListener('abort', hangUp)
+    }
+  }
+
+  #start(key: string, start: (signal: AbortSignal) => Promise<Result>): SharedCall<Result> {
+    const end = new AbortController()
+    const call: SharedCall<Result> = { result: start(end.signal), end, callers: 0 }
+    this.#calls.set(key, call)
+    const forget = () => {
+      if (this.#calls.get(key) === call) this.#calls.delete(key)
+    }
+    call.result.then(forget, forget)
+    return call
+  }
+
+  /** Who comes after the last has left does not join what is being given up. */
+  #leave(key: string, call: SharedCall<Result>): void {
+    call.callers -= 1
+    if (call.callers > 0) return
+    if (this.#calls.get(key) === call) this.#calls.delete(key)
+    call.end.abort(new Error('every caller hung up'))
+  }
+}
+
+const hungUp = (signal: AbortSignal) =>
+  new CriError('cancelled', 'the caller hung up', { cause: signal.reason })

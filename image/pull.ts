@@ -1,0 +1,154 @@
+import { createHash } from 'node:crypto'
+import { CriError } from '#lib/errors.ts'
+import type { Log } from '#lib/log.ts'
+import type { RequestAuth } from './auth-credentials.ts'
+import { parseImageConfig } from './image-config.ts'
+import type { ImageSource, ImageStore } from './image-source.ts'
+import { type Descriptor, type IndexEntry, type Manifest, parseManifest } from './manifest.ts'
+import { describePlatform, type Platform, suitability } from './platform.ts'
+import { SharedCalls } from './pull-sharing.ts'
+import { parseReference, type Reference } from './reference.ts'
+import { type RegistryOptions, RegistrySession } from './registry-session.ts'
+
+export interface PullDependencies {
+  readonly store: Pick<ImageStore, 'add' | 'find'>
+  readonly registry: RegistryOptions
+  readonly platform: Platform
+  readonly log: Log
+}
+
+export interface ImagePuller {
+  /**
+   * Brings the image of a reference here and answers its id. Pulls of one reference with the same credentials
+   * share the work; `signal` is this caller's, the pull is given up when every caller's has aborted.
+   * Throws invalid-argument for a bad reference or unreadable credentials, not-found and unauthenticated as the
+   * registry answers, failed-precondition for an image that cannot run here, unavailable for the rest.
+   */
+  pull(reference: string, auth: RequestAuth | undefined, signal: AbortSignal): Promise<string>
+}
+
+export function imagePuller(dependencies: PullDependencies): ImagePuller {
+  const underWay = new SharedCalls<string>()
+  return {
+    async pull(text, auth, signal) {
+      const reference = parseReference(text)
+      const key = `${nameOf(reference)} ${fingerprint(auth)}`
+      return underWay.join(key, signal, (shared) => pullOnce(reference, auth, dependencies, shared))
+    },
+  }
+}
+
+async function pullOnce(
+  reference: Reference,
+  auth: RequestAuth | undefined,
+  { store, registry, platform, log }: PullDependencies,
+  signal: AbortSignal,
+): Promise<string> {
+  using session = await RegistrySession.open(reference, auth, registry, log, signal)
+  const digest = await session.resolve(signal)
+  const names = {
+    tags: reference.tagged === undefined ? [] : [reference.tagged],
+    digests: [`${reference.name}@${digest}`],
+  }
+  const present = store.find(`${reference.name}@${digest}`)
+  if (present !== undefined && names.tags.every((tag) => present.tags.includes(tag))) return present.id
+  try {
+    const { manifest, manifestDigest } = await chooseManifest(session, digest, platform, signal)
+    const source = await toSource(session, manifest, platform, nameOf(reference), signal)
+    return await store.add({ ...source, ...names, manifestDigest }, signal)
+  } catch (thrown) {
+    throw withName(thrown, nameOf(reference))
+  }
+}
+
+type ImageManifest = Extract<Manifest, { kind: 'image' }>
+
+/** Through the index, where the digest is of one, to the manifest for this platform. */
+async function chooseManifest(
+  session: RegistrySession,
+  digest: string,
+  platform: Platform,
+  signal: AbortSignal,
+): Promise<{ manifest: ImageManifest; manifestDigest: string }> {
+  const top = await fetchManifest(session, digest, signal)
+  if (top.kind === 'image') return { manifest: top, manifestDigest: digest }
+  const chosen = chooseEntry(top.entries, platform)
+  const manifest = await fetchManifest(session, chosen.digest, signal, chosen.mediaType)
+  if (manifest.kind === 'image') return { manifest, manifestDigest: chosen.digest }
+  throw new CriError(
+    'failed-precondition',
+    `its index ${digest} names another index, ${chosen.digest}, for this platform`,
+  )
+}
+
+async function fetchManifest(
+  session: RegistrySession,
+  digest: string,
+  signal: AbortSignal,
+  mediaType?: string,
+): Promise<Manifest> {
+  const fetched = await session.manifest(digest, signal)
+  return parseManifest(fetched.content, mediaType ?? fetched.mediaType)
+}
+
+/** The best for the host; one that names no platform where none does fit: its config is looked at later. */
+function chooseEntry(entries: readonly IndexEntry[], host: Platform): IndexEntry {
+  const suiting = entries
+    .map((entry) => ({ entry, rank: entry.platform && suitability(entry.platform, host) }))
+    .filter(({ rank }) => rank !== undefined)
+    .toSorted((a, b) => (a.rank ?? 0) - (b.rank ?? 0))
+  const chosen = suiting[0]?.entry ?? entries.find(({ platform }) => platform === undefined)
+  if (chosen !== undefined) return chosen
+  const offered = new Set(entries.flatMap(({ platform }) => (platform ? [describePlatform(platform)] : [])))
+  offered.delete('unknown/unknown') // attestations
+  throw notForHost(host, [...offered].join(', ') || 'nothing')
+}
+
+async function toSource(
+  session: RegistrySession,
+  manifest: ImageManifest,
+  host: Platform,
+  name: string,
+  signal: AbortSignal,
+): Promise<Pick<ImageSource, 'config' | 'layers'>> {
+  const config = await session.config(manifest.config, signal)
+  const { diffIds, os, architecture, variant } = parseImageConfig(config, name)
+  const built = { os: os || host.os, architecture: architecture || host.architecture, variant }
+  if (suitability(built, host) === undefined) throw notForHost(host, describePlatform(built))
+  if (diffIds.length !== manifest.layers.length) {
+    throw new CriError(
+      'failed-precondition',
+      `its manifest has ${manifest.layers.length} layers, its config ${diffIds.length}: it is broken, push it anew`,
+    )
+  }
+  const layers = manifest.layers.map((layer, index) => toLayer(session, layer, diffIds[index] ?? ''))
+  return { config, layers }
+}
+
+const toLayer = (session: RegistrySession, layer: Descriptor, diffId: string) => ({
+  ...layer,
+  diffId,
+  open: async (signal: AbortSignal) => session.blob(layer, signal),
+})
+
+const notForHost = (host: Platform, offered: string) =>
+  new CriError(
+    'failed-precondition',
+    `there is none for this host's ${describePlatform(host)}, only for ${offered}`,
+  )
+
+const nameOf = ({ canonical, tagged, name }: Reference): string => canonical ?? tagged ?? name
+
+/** A foreseen failure says which pull it was of; what is none stays as it is. */
+function withName(thrown: unknown, name: string): unknown {
+  if (!(thrown instanceof CriError) || thrown.message.includes(name)) return thrown
+  return new CriError(thrown.kind, `pull ${name}: ${thrown.message}`, { cause: thrown.cause })
+}
+
+/** Tells credentials apart without keeping them. */
+function fingerprint(auth: RequestAuth | undefined): string {
+  if (auth === undefined) return ''
+  const { username, password, serverAddress, identityToken, registryToken } = auth
+  const parts = [username, password, auth.auth, serverAddress, identityToken, registryToken]
+  return createHash('sha256').update(JSON.stringify(parts)).digest('hex')
+}

@@ -1,0 +1,137 @@
+import type { OutgoingHttpHeaders } from 'node:http'
+import { parseChallenges } from './auth-challenge.ts'
+import type { RequestAuth } from './auth-credentials.ts'
+import { AuthSession } from './auth-session.ts'
+import { readToken, type TokenRequest, tokenHttpRequest } from './auth-token.ts'
+import type { Reference } from './reference.ts'
+import type { RegistryEndpoint } from './registry-endpoint.ts'
+import { RegistryFailure, shownUrl } from './registry-failure.ts'
+import {
+  type HttpRequest,
+  type HttpResponse,
+  type HttpTimeouts,
+  RegistryConnections,
+} from './registry-http.ts'
+import { type RetryPolicy, retrying } from './registry-retry.ts'
+import { statusFailure } from './registry-status.ts'
+
+export interface RegistryClientOptions {
+  readonly timeouts: HttpTimeouts
+  readonly retries: RetryPolicy
+}
+
+const LONGEST_TOKEN_BYTES = 1 << 20
+
+/** One endpoint of the distribution API (OCI distribution-spec), for the length of one pull of one repository. */
+export class RegistryClient implements Disposable {
+  readonly endpoint: RegistryEndpoint
+  readonly #reference: Reference
+  readonly #options: RegistryClientOptions
+  readonly #connections: RegistryConnections
+  readonly #auth: AuthSession
+  readonly #signal: AbortSignal
+
+  /** `signal` ends the pull. Throws invalid-argument when the credentials cannot be read. */
+  constructor(
+    endpoint: RegistryEndpoint,
+    reference: Reference,
+    auth: RequestAuth | undefined,
+    options: RegistryClientOptions,
+    signal: AbortSignal,
+  ) {
+    this.endpoint = endpoint
+    this.#reference = reference
+    this.#options = options
+    this.#signal = signal
+    this.#connections = new RegistryConnections(endpoint, options.timeouts)
+    const { registry, repository } = reference
+    this.#auth = new AuthSession({
+      endpoint,
+      registry,
+      repository,
+      auth,
+      fetchToken: (request) => this.#fetchToken(request),
+    })
+  }
+
+  /**
+   * Asks for `path` below the repository: `manifests/latest`. The answer's status is 200 or 206.
+   * Throws RegistryFailure where it is another, after the retries that make sense.
+   */
+  request(
+    method: 'GET' | 'HEAD',
+    path: string,
+    headers: OutgoingHttpHeaders,
+    signal: AbortSignal,
+  ): Promise<HttpResponse> {
+    const url = this.#url(path)
+    const whole = { ...this.endpoint.headers, 'user-agent': 'cri-ts', ...headers } as OutgoingHttpHeaders
+    return retrying(
+      async () => {
+        const response = await this.#authorized({ method, url, headers: whole }, signal)
+        if (response.status === 200 || response.status === 206) return response
+        throw await statusFailure(response, this.#connections, this.#auth.withheldHint, signal)
+      },
+      this.#options.retries,
+      signal,
+    )
+  }
+
+  read(response: HttpResponse, signal: AbortSignal): AsyncIterable<Uint8Array> {
+    return this.#connections.read(response, signal)
+  }
+
+  readAll(response: HttpResponse, limitBytes: number, signal: AbortSignal): Promise<Buffer> {
+    return this.#connections.readAll(response, limitBytes, signal)
+  }
+
+  [Symbol.dispose](): void {
+    this.#connections[Symbol.dispose]()
+  }
+
+  async #authorized(request: HttpRequest, signal: AbortSignal): Promise<HttpResponse> {
+    const used = this.#auth.header
+    const response = await this.#connections.send(withAuthorization(request, used), signal)
+    // A host it was redirected to is not the one that the credentials are for.
+    if (response.status !== 401 || response.url.host !== request.url.host) return response
+    response.body.resume()
+    const renewed = await this.#auth.answer(parseChallenges(response.challenges), used)
+    return this.#connections.send(withAuthorization(request, renewed), signal)
+  }
+
+  async #fetchToken(request: TokenRequest): Promise<string> {
+    try {
+      return await retrying(() => this.#askForToken(request), this.#options.retries, this.#signal)
+    } catch (thrown) {
+      if (!(thrown instanceof RegistryFailure)) throw thrown
+      // Its own retries are over: the request that needs the token is not to be repeated for it.
+      throw new RegistryFailure(`no token: ${thrown.message}`, { kind: thrown.kind })
+    }
+  }
+
+  async #askForToken(request: TokenRequest): Promise<string> {
+    const { url, ...rest } = tokenHttpRequest(request)
+    const own = url.host === this.endpoint.root.host ? this.endpoint.headers : {}
+    const headers = { ...own, 'user-agent': 'cri-ts', ...rest.headers } as OutgoingHttpHeaders
+    const response = await this.#connections.send({ ...rest, url, headers }, this.#signal)
+    if (response.status !== 200) throw await statusFailure(response, this.#connections, '', this.#signal)
+    const token = readToken(await this.readAll(response, LONGEST_TOKEN_BYTES, this.#signal))
+    if (token !== undefined) return token
+    throw new RegistryFailure(`${shownUrl(url)}: the token server's answer holds no token`, {
+      kind: 'unauthenticated',
+    })
+  }
+
+  #url(path: string): URL {
+    const url = new URL(this.endpoint.root)
+    url.pathname = `${url.pathname.replace(/\/$/, '')}/${this.#reference.repository}/${path}`
+    if (this.endpoint.isMirror) url.searchParams.set('ns', this.#reference.registry)
+    return url
+  }
+}
+
+function withAuthorization(request: HttpRequest, authorization: string | undefined): HttpRequest {
+  if (authorization === undefined) return request
+  const others = Object.entries(request.headers).filter(([name]) => name.toLowerCase() !== 'authorization')
+  return { ...request, headers: { ...Object.fromEntries(others), authorization } }
+}

@@ -1,0 +1,239 @@
+import {
+  type ClientRequest,
+  Agent as HttpAgent,
+  type IncomingMessage,
+  type OutgoingHttpHeaders,
+  request as requestHttp,
+} from 'node:http'
+import { Agent as HttpsAgent, request as requestHttps } from 'node:https'
+import { CriError } from '#lib/errors.ts'
+import { isLoopback, type RegistryEndpoint } from './registry-endpoint.ts'
+import { connectionFailure, RegistryFailure, shownUrl, speaksNoTls } from './registry-failure.ts'
+import { secureContext } from './registry-tls.ts'
+
+export interface HttpTimeouts {
+  /** Until the connection, and its TLS, stands. */
+  readonly connectMs: number
+  /** From then until the response's headers. */
+  readonly responseMs: number
+  /** Without a byte of the body, while somebody waits for one. */
+  readonly stallMs: number
+}
+
+export const DEFAULT_TIMEOUTS: HttpTimeouts = { connectMs: 30_000, responseMs: 60_000, stallMs: 60_000 }
+
+export interface HttpRequest {
+  readonly method: 'GET' | 'HEAD' | 'POST'
+  readonly url: URL
+  readonly headers: OutgoingHttpHeaders
+  readonly body?: string
+}
+
+export interface HttpResponse {
+  /** After redirects. */
+  readonly url: URL
+  readonly status: number
+  readonly headers: IncomingMessage['headers']
+  readonly challenges: readonly string[]
+  readonly body: IncomingMessage
+}
+
+const MOST_REDIRECTS = 10
+const MOST_CONNECTIONS = 8
+
+/** The connections of one pull to one endpoint and to where it redirects: kept open until the pull ends. */
+export class RegistryConnections implements Disposable {
+  readonly #endpoint: RegistryEndpoint
+  readonly #timeouts: HttpTimeouts
+  readonly #agents = new Map<string, HttpAgent>()
+  #plainHttp = false
+
+  constructor(endpoint: RegistryEndpoint, timeouts: HttpTimeouts) {
+    const connectMs = endpoint.connectTimeoutMs ?? timeouts.connectMs
+    this.#endpoint = endpoint
+    this.#timeouts = { ...timeouts, connectMs }
+  }
+
+  /**
+   * Follows redirects; what authorizes at the first host, and the endpoint's own headers, go to no other.
+   * Answers whatever the status is, and throws RegistryFailure when there is none, cancelled when `signal` aborts.
+   */
+  async send(request: HttpRequest, signal: AbortSignal): Promise<HttpResponse> {
+    const origin = request.url.host
+    let { url } = request
+    for (let redirects = 0; redirects <= MOST_REDIRECTS; redirects += 1) {
+      const headers = url.host === origin ? request.headers : forStrangers(request.headers)
+      const response = await this.#sendOrFallBack({ ...request, url, headers }, signal)
+      const next = redirectOf(response)
+      if (next === undefined) return response
+      response.body.resume()
+      url = next
+    }
+    throw new RegistryFailure(`${shownUrl(request.url)}: redirected more than ${MOST_REDIRECTS} times`, {
+      kind: 'unavailable',
+    })
+  }
+
+  /** The body's chunks, in time: a consumer may be slow, a server may not. */
+  async *read(response: HttpResponse, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+    const { body, url } = response
+    const { stallMs } = this.#timeouts
+    const stalled = () => {
+      body.destroy(
+        new RegistryFailure(`${shownUrl(url)}: no byte came for ${stallMs / 1000} s`, {
+          kind: 'unavailable',
+          passing: true,
+        }),
+      )
+    }
+    let timer = setTimeout(stalled, stallMs)
+    try {
+      for await (const chunk of body as AsyncIterable<Uint8Array>) {
+        clearTimeout(timer)
+        yield chunk
+        timer = setTimeout(stalled, stallMs)
+      }
+    } catch (thrown) {
+      throw this.#explain(thrown, url, signal)
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  /** The whole body, of at most `limitBytes`. */
+  async readAll(response: HttpResponse, limitBytes: number, signal: AbortSignal): Promise<Buffer> {
+    const chunks: Uint8Array[] = []
+    let sizeBytes = 0
+    for await (const chunk of this.read(response, signal)) {
+      sizeBytes += chunk.length
+      if (sizeBytes > limitBytes) {
+        throw new RegistryFailure(
+          `${shownUrl(response.url)}: the answer is longer than ${limitBytes} bytes`,
+          {
+            kind: 'unavailable',
+          },
+        )
+      }
+      chunks.push(chunk)
+    }
+    return Buffer.concat(chunks)
+  }
+
+  [Symbol.dispose](): void {
+    for (const agent of this.#agents.values()) agent.destroy()
+  }
+
+  async #sendOrFallBack(request: HttpRequest, signal: AbortSignal): Promise<HttpResponse> {
+    const own = request.url.host === this.#endpoint.root.host
+    const mayFallBack = own && this.#endpoint.plainHttpFallback
+    try {
+      if (!mayFallBack) return await this.#exchange(request, signal)
+      if (this.#plainHttp) return await this.#exchange(asPlainHttp(request), signal)
+      try {
+        return await this.#exchange(request, signal)
+      } catch (thrown) {
+        if (!speaksNoTls(thrown)) throw thrown
+      }
+      this.#plainHttp = true
+      return await this.#exchange(asPlainHttp(request), signal)
+    } catch (thrown) {
+      throw this.#explain(thrown, request.url, signal)
+    }
+  }
+
+  #exchange({ method, url, headers, body }: HttpRequest, signal: AbortSignal): Promise<HttpResponse> {
+    signal.throwIfAborted()
+    const { promise, resolve, reject } = Promise.withResolvers<HttpResponse>()
+    const send = url.protocol === 'https:' ? requestHttps : requestHttp
+    const request = send(url, { method, headers, agent: this.#agent(url), signal })
+    this.#limitTime(request, url)
+    request.on('error', reject)
+    request.on('response', (message) => {
+      resolve({
+        url,
+        status: message.statusCode ?? 0,
+        headers: message.headers,
+        challenges: message.headersDistinct['www-authenticate'] ?? [],
+        body: message,
+      })
+    })
+    request.end(body)
+    return promise
+  }
+
+  #limitTime(request: ClientRequest, url: URL): void {
+    const { connectMs, responseMs } = this.#timeouts
+    const giveUp = (what: string, afterMs: number) =>
+      setTimeout(() => {
+        request.destroy(
+          new RegistryFailure(`${shownUrl(url)}: ${what} within ${afterMs / 1000} s`, {
+            kind: 'unavailable',
+            passing: true,
+            unreachable: true,
+          }),
+        )
+      }, afterMs)
+    let timer = giveUp('no connection', connectMs)
+    const connected = () => {
+      clearTimeout(timer)
+      timer = giveUp('no answer', responseMs)
+    }
+    request.on('socket', (socket) => {
+      if (!socket.connecting) connected()
+      else socket.once(url.protocol === 'https:' ? 'secureConnect' : 'connect', connected)
+    })
+    request.on('response', () => clearTimeout(timer))
+    request.on('close', () => clearTimeout(timer))
+  }
+
+  #agent(url: URL): HttpAgent {
+    // As Go has it, which containerd's users expect: HTTPS_PROXY and its like hold for all but this machine.
+    const direct = isLoopback(url.hostname)
+    const key = `${url.protocol}${direct}`
+    const known = this.#agents.get(key)
+    if (known !== undefined) return known
+    const options = {
+      keepAlive: true,
+      maxSockets: MOST_CONNECTIONS,
+      ...(direct ? {} : { proxyEnv: process.env }),
+    }
+    const agent = url.protocol === 'https:' ? this.#tlsAgent(options) : new HttpAgent(options)
+    this.#agents.set(key, agent)
+    return agent
+  }
+
+  #tlsAgent(options: object): HttpsAgent {
+    const { tls, hostsFile } = this.#endpoint
+    return new HttpsAgent({
+      ...options,
+      secureContext: secureContext(tls, hostsFile),
+      rejectUnauthorized: !tls.skipVerify,
+    })
+  }
+
+  #explain(thrown: unknown, url: URL, signal: AbortSignal): Error {
+    if (signal.aborted) return new CriError('cancelled', 'the pull was given up', { cause: signal.reason })
+    return connectionFailure(thrown, url, this.#endpoint.hostsFile)
+  }
+}
+
+const asPlainHttp = (request: HttpRequest): HttpRequest => {
+  const url = new URL(request.url)
+  url.protocol = 'http:'
+  return { ...request, url }
+}
+
+/** Only what says which representation is wanted. */
+function forStrangers(headers: OutgoingHttpHeaders): OutgoingHttpHeaders {
+  const kept = Object.entries(headers).filter(([name]) => /^(accept|range|user-agent)$/i.test(name))
+  return Object.fromEntries(kept)
+}
+
+function redirectOf({ status, headers, url }: HttpResponse): URL | undefined {
+  if (![301, 302, 303, 307, 308].includes(status) || headers.location === undefined) return undefined
+  const next = URL.parse(headers.location, url)
+  if (next !== null && /^https?:$/.test(next.protocol)) return next
+  throw new RegistryFailure(`${shownUrl(url)}: redirects to what is no http or https URL`, {
+    kind: 'unavailable',
+  })
+}

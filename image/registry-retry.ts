@@ -1,0 +1,53 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { CriError } from '#lib/errors.ts'
+import { RegistryFailure } from './registry-failure.ts'
+
+export interface RetryPolicy {
+  /** The first one counted. */
+  readonly attempts: number
+  /** Before the second attempt; doubled before each further one. */
+  readonly backoffMs: number
+  /** A server that asks for a longer pause than this (Retry-After) is taken as one that refuses. */
+  readonly longestPauseMs: number
+  readonly pause: (durationMs: number, signal: AbortSignal) => Promise<void>
+}
+
+export const DEFAULT_RETRIES: RetryPolicy = {
+  attempts: 3,
+  backoffMs: 250,
+  longestPauseMs: 30_000,
+  pause: (durationMs, signal) => sleep(durationMs, undefined, { signal }),
+}
+
+/** Attempts again what failed in passing. Throws the last failure, or cancelled when the pull is given up. */
+export async function retrying<Result>(
+  attempt: () => Promise<Result>,
+  policy: RetryPolicy,
+  signal: AbortSignal,
+): Promise<Result> {
+  for (let failures = 1; ; failures += 1) {
+    try {
+      return await attempt()
+    } catch (thrown) {
+      if (failures >= policy.attempts) throw thrown
+      await pauseBeforeRetry(thrown, failures, policy, signal)
+    }
+  }
+}
+
+/** Waits as long as the failure and their number ask for; throws the failure where another attempt is no use. */
+export async function pauseBeforeRetry(
+  failure: unknown,
+  failures: number,
+  policy: RetryPolicy,
+  signal: AbortSignal,
+): Promise<void> {
+  if (!(failure instanceof RegistryFailure) || !failure.passing) throw failure
+  const pauseMs = Math.max(failure.retryAfterMs ?? 0, policy.backoffMs * 2 ** (failures - 1))
+  if (pauseMs > policy.longestPauseMs) throw failure
+  try {
+    await policy.pause(pauseMs, signal)
+  } catch (cause) {
+    throw new CriError('cancelled', 'the pull was given up', { cause })
+  }
+}

@@ -1,0 +1,221 @@
+import { createHash } from 'node:crypto'
+import { CriError } from '#lib/errors.ts'
+import type { Log } from '#lib/log.ts'
+import type { RequestAuth } from './auth-credentials.ts'
+import { registryEndpoints } from './hosts-directory.ts'
+import { acceptedManifests, type Descriptor } from './manifest.ts'
+import { isDigest, type Reference } from './reference.ts'
+import { type BlobPart, readBlob } from './registry-blob.ts'
+import { RegistryClient, type RegistryClientOptions } from './registry-client.ts'
+import { RegistryFailure, shownUrl } from './registry-failure.ts'
+
+export interface RegistryOptions extends RegistryClientOptions {
+  /** Directories of hosts.toml files, first come first served. */
+  readonly registriesDirs: readonly string[]
+}
+
+export interface FetchedManifest {
+  /** '' where the registry does not say. */
+  readonly mediaType: string
+  readonly content: Buffer
+}
+
+const LARGEST_MANIFEST_BYTES = 8 << 20
+
+/**
+ * One pull's way to a repository: its endpoints as hosts.toml has them now, each asked in turn until one answers.
+ * What comes by digest is verified, blobs excepted. Throws CriError that names every endpoint tried and why it failed.
+ */
+export class RegistrySession implements Disposable {
+  readonly #reference: Reference
+  readonly #clients: readonly RegistryClient[]
+  readonly #options: RegistryOptions
+  readonly #log: Log
+  /** Why each endpoint that does not answer at all is no longer asked. */
+  readonly #unreachable = new Map<RegistryClient, RegistryFailure>()
+  /** What was fetched while a tag was looked up. */
+  readonly #manifests = new Map<string, FetchedManifest>()
+
+  private constructor(
+    reference: Reference,
+    clients: readonly RegistryClient[],
+    options: RegistryOptions,
+    log: Log,
+  ) {
+    this.#reference = reference
+    this.#clients = clients
+    this.#options = options
+    this.#log = log
+  }
+
+  /** `signal` ends the pull. */
+  static async open(
+    reference: Reference,
+    auth: RequestAuth | undefined,
+    options: RegistryOptions,
+    log: Log,
+    signal: AbortSignal,
+  ): Promise<RegistrySession> {
+    const endpoints = await registryEndpoints(reference.registry, options.registriesDirs)
+    const clients = endpoints.map(
+      (endpoint) => new RegistryClient(endpoint, reference, auth, options, signal),
+    )
+    return new RegistrySession(reference, clients, options, log)
+  }
+
+  /** The digest that the reference stands for; that it is there, and may be had, is checked in either case. */
+  resolve(signal: AbortSignal): Promise<string> {
+    const { digest, tag = '' } = this.#reference
+    const asked = this.#clients.filter(({ endpoint }) =>
+      digest === undefined ? endpoint.canResolve : endpoint.canPull,
+    )
+    return this.#fromFirst('look it up', asked, async (client) => {
+      const found = await this.#head(client, digest ?? tag, signal)
+      if (found !== undefined && (digest === undefined || found === digest)) return found
+      const manifest = await this.#getManifest(client, digest ?? tag, signal)
+      const actual = digestOf(manifest.content)
+      if (digest !== undefined && actual !== digest) throw this.#mismatch(client, digest, actual)
+      this.#manifests.set(actual, manifest)
+      return actual
+    })
+  }
+
+  /** The manifest or index of a digest. */
+  async manifest(digest: string, signal: AbortSignal): Promise<FetchedManifest> {
+    const known = this.#manifests.get(digest)
+    if (known !== undefined) return known
+    return this.#fromFirst(`fetch manifest ${digest}`, this.#pullers, async (client) => {
+      const manifest = await this.#getManifest(client, digest, signal)
+      const actual = digestOf(manifest.content)
+      if (actual !== digest) throw this.#mismatch(client, digest, actual)
+      return manifest
+    })
+  }
+
+  /** A small blob, whole. */
+  config({ digest, sizeBytes }: Descriptor, signal: AbortSignal): Promise<Buffer> {
+    if (sizeBytes > LARGEST_MANIFEST_BYTES) {
+      throw this.#failure(
+        'failed-precondition',
+        `its config has ${sizeBytes} bytes, ${LARGEST_MANIFEST_BYTES} at most`,
+      )
+    }
+    return this.#fromFirst(`fetch config ${digest}`, this.#pullers, async (client) => {
+      const response = await client.request('GET', `blobs/${digest}`, {}, signal)
+      const content = await client.readAll(response, LARGEST_MANIFEST_BYTES, signal)
+      const actual = digestOf(content)
+      if (actual !== digest) throw this.#mismatch(client, digest, actual)
+      return content
+    })
+  }
+
+  /** The bytes of a blob, unverified; where the connection breaks off it goes on, at another endpoint if need be. */
+  blob({ digest, sizeBytes }: Descriptor, signal: AbortSignal): AsyncIterable<Uint8Array> {
+    const open = (offset: number): Promise<BlobPart> =>
+      this.#fromFirst(`fetch layer ${digest}`, this.#pullers, async (client) => {
+        const range = offset === 0 ? {} : { range: `bytes=${offset}-` }
+        const response = await client.request('GET', `blobs/${digest}`, range, signal)
+        return {
+          url: response.url,
+          offset: offsetOf(response.headers['content-range']),
+          bytes: client.read(response, signal),
+        }
+      })
+    return readBlob(open, sizeBytes, this.#options.retries, signal, (thrown) =>
+      this.#failure('unavailable', `cannot fetch layer ${digest}: ${thrown.message}`),
+    )
+  }
+
+  [Symbol.dispose](): void {
+    for (const client of this.#clients) client[Symbol.dispose]()
+  }
+
+  get #pullers(): readonly RegistryClient[] {
+    return this.#clients.filter(({ endpoint }) => endpoint.canPull)
+  }
+
+  /** By HEAD, which registries do not count as a pull; undefined where the registry cannot say it so. */
+  async #head(client: RegistryClient, name: string, signal: AbortSignal): Promise<string | undefined> {
+    try {
+      const { headers, body } = await client.request(
+        'HEAD',
+        `manifests/${name}`,
+        { accept: acceptedManifests },
+        signal,
+      )
+      body.resume()
+      const digest = headers['docker-content-digest']
+      return typeof digest === 'string' && isDigest(digest) ? digest : undefined
+    } catch (thrown) {
+      if (thrown instanceof RegistryFailure && thrown.unsupported) return undefined
+      throw thrown
+    }
+  }
+
+  async #getManifest(client: RegistryClient, name: string, signal: AbortSignal): Promise<FetchedManifest> {
+    const response = await client.request('GET', `manifests/${name}`, { accept: acceptedManifests }, signal)
+    const content = await client.readAll(response, LARGEST_MANIFEST_BYTES, signal)
+    return { mediaType: response.headers['content-type'] ?? '', content }
+  }
+
+  async #fromFirst<Result>(
+    step: string,
+    clients: readonly RegistryClient[],
+    attempt: (client: RegistryClient) => Promise<Result>,
+  ): Promise<Result> {
+    const failures: RegistryFailure[] = []
+    for (const client of clients) {
+      const before = this.#unreachable.get(client)
+      if (before !== undefined) {
+        failures.push(before)
+        continue
+      }
+      try {
+        return await attempt(client)
+      } catch (thrown) {
+        if (!(thrown instanceof RegistryFailure)) throw thrown
+        failures.push(thrown)
+        if (thrown.unreachable) this.#unreachable.set(client, thrown)
+        this.#log.warn(
+          { image: this.#name, endpoint: shownUrl(client.endpoint.root), failure: thrown.message },
+          `cannot ${step} there`,
+        )
+      }
+    }
+    throw this.#allFailed(step, failures)
+  }
+
+  /** Of the kind of the last: the registry itself is asked last, and knows best. */
+  #allFailed(step: string, failures: readonly RegistryFailure[]): CriError {
+    const last = failures.at(-1)
+    if (last === undefined) {
+      const file = this.#clients.at(-1)?.endpoint.hostsFile ?? ''
+      return this.#failure(
+        'failed-precondition',
+        `cannot ${step}: no endpoint in ${file} has the capability: give one "resolve" and "pull"`,
+      )
+    }
+    return this.#failure(last.kind, `cannot ${step}: ${failures.map(({ message }) => message).join('; ')}`)
+  }
+
+  #mismatch(client: RegistryClient, digest: string, actual: string): RegistryFailure {
+    return new RegistryFailure(
+      `${shownUrl(client.endpoint.root)}: what it gave for ${digest} has the digest ${actual}: it is damaged or forged`,
+      { kind: 'unavailable' },
+    )
+  }
+
+  get #name(): string {
+    return this.#reference.canonical ?? this.#reference.tagged ?? this.#reference.name
+  }
+
+  #failure(kind: CriError['kind'], why: string): CriError {
+    return new CriError(kind, `pull ${this.#name}: ${why}`)
+  }
+}
+
+const digestOf = (content: Buffer): string => `sha256:${createHash('sha256').update(content).digest('hex')}`
+
+/** Of a partial answer; 0 where the whole comes. */
+const offsetOf = (contentRange: string | undefined): number =>
+  Number(/^bytes (\d+)-/.exec(contentRange ?? '')?.[1] ?? 0)
