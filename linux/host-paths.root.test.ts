@@ -1,8 +1,11 @@
 import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
+import { runCommand } from './command.ts'
 import { WorkerHostPaths } from './host-paths.ts'
 import { mount, unmount } from './libc.ts'
+import { ProcessWatcher } from './process-watcher.ts'
 
 /** A FUSE file system whose server never answers: what looks into it hangs in the kernel, as on a dead NFS. */
 async function deadFileSystem() {
@@ -30,4 +33,17 @@ test('a dead file system costs its own requests their deadline, and no other any
     expect(outcome).toMatchObject({ status: 'rejected', reason: { kind: 'deadline-exceeded' } })
   }
   expect(await paths.mountSource('/etc')).toEqual({ path: '/etc', kind: 'directory' })
+})
+
+test('a process with a hung worker can still end, by exitNow', async () => {
+  await using watcher = new ProcessWatcher()
+  await using dead = await deadFileSystem()
+  const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url))
+  const program = `
+    import { exitNow } from '${here('./exit-now.ts')}'
+    import { WorkerHostPaths } from '${here('./host-paths.ts')}'
+    const paths = new WorkerHostPaths({ deadlineMs: 200 })
+    await paths.mountSource('${dead.mountPoint}/x').catch(() => exitNow(7))`
+  const argv = [process.execPath, '--input-type=module', '--eval', program] as const
+  expect(await runCommand(watcher, { argv, timeoutMs: 20_000 })).toMatchObject({ exitCode: 7 })
 })

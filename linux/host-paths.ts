@@ -62,9 +62,9 @@ export class WorkerHostPaths implements HostPaths, AsyncDisposable {
     return this.#ask({ ask: 'allDevices', path: '/dev' })
   }
 
-  /** Ends the idle workers; those at work end by themselves. */
+  /** Ends the idle workers; those that hang live on, and process.exit() would wait for them: see exitNow. */
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const worker of [...this.#idle.keys()]) this.#end(worker)
+    for (const worker of this.#idle.keys()) this.#end(worker)
     await Promise.all(this.#ending)
   }
 
