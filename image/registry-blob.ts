@@ -13,15 +13,14 @@ export interface BlobPart {
 const PROGRESS_BYTES = 1 << 20
 
 /**
- * A blob's bytes, once each and in order, however often the connection breaks off. At most `sizeBytes` come.
- * `open` throws what is final; `giveUp` makes the error of a blob that broke off too often or has another size.
+ * A blob's bytes, once each and in order, however often the connection breaks off. Throws RegistryFailure when
+ * that is too often, or when they are not `sizeBytes`; what `open` throws is final.
  */
 export async function* readBlob(
   open: (offset: number) => Promise<BlobPart>,
   sizeBytes: number,
   retries: RetryPolicy,
   signal: AbortSignal,
-  giveUp: (failure: RegistryFailure) => Error,
 ): AsyncGenerator<Uint8Array> {
   let received = 0
   let failures = 0
@@ -35,9 +34,7 @@ export async function* readBlob(
       }
       return
     } catch (thrown) {
-      if (!(thrown instanceof RegistryFailure)) throw thrown
       failures = received - before >= PROGRESS_BYTES ? 1 : failures + 1
-      if (failures >= retries.attempts || !thrown.passing) throw giveUp(thrown)
       await pauseBeforeRetry(thrown, failures, retries, signal)
     }
   }

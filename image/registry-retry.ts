@@ -29,20 +29,20 @@ export async function retrying<Result>(
     try {
       return await attempt()
     } catch (thrown) {
-      if (failures >= policy.attempts) throw thrown
       await pauseBeforeRetry(thrown, failures, policy, signal)
     }
   }
 }
 
-/** Waits as long as the failure and their number ask for; throws the failure where another attempt is no use. */
+/** Waits as long as the last of so many failures asks for; throws it where another attempt is no use or too many. */
 export async function pauseBeforeRetry(
   failure: unknown,
   failures: number,
   policy: RetryPolicy,
   signal: AbortSignal,
 ): Promise<void> {
-  if (!(failure instanceof RegistryFailure) || !failure.passing) throw failure
+  const hopeless = !(failure instanceof RegistryFailure) || !failure.passing || failures >= policy.attempts
+  if (hopeless) throw failure
   const pauseMs = Math.max(failure.retryAfterMs ?? 0, policy.backoffMs * 2 ** (failures - 1))
   if (pauseMs > policy.longestPauseMs) throw failure
   try {

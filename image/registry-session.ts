@@ -110,20 +110,20 @@ export class RegistrySession implements Disposable {
   }
 
   /** The bytes of a blob, unverified; where the connection breaks off it goes on, at another endpoint if need be. */
-  blob({ digest, sizeBytes }: Descriptor, signal: AbortSignal): AsyncIterable<Uint8Array> {
+  async *blob({ digest, sizeBytes }: Descriptor, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+    const step = `fetch layer ${digest}`
     const open = (offset: number): Promise<BlobPart> =>
-      this.#fromFirst(`fetch layer ${digest}`, this.#pullers, async (client) => {
+      this.#fromFirst(step, this.#pullers, async (client) => {
         const range = offset === 0 ? {} : { range: `bytes=${offset}-` }
         const response = await client.request('GET', `blobs/${digest}`, range, signal)
-        return {
-          url: response.url,
-          offset: offsetOf(response.headers['content-range']),
-          bytes: client.read(response, signal),
-        }
+        const from = offsetOf(response.headers['content-range'])
+        return { url: response.url, offset: from, bytes: client.read(response, signal) }
       })
-    return readBlob(open, sizeBytes, this.#options.retries, signal, (thrown) =>
-      this.#failure('unavailable', `cannot fetch layer ${digest}: ${thrown.message}`),
-    )
+    try {
+      yield* readBlob(open, sizeBytes, this.#options.retries, signal)
+    } catch (thrown) {
+      throw thrown instanceof RegistryFailure ? this.#allFailed(step, [thrown]) : thrown
+    }
   }
 
   [Symbol.dispose](): void {
