@@ -1,0 +1,85 @@
+import { posix } from 'node:path'
+import { invalidArgument } from '#lib/errors.ts'
+import * as wire from '#proto/gen/runtime/v1/api.ts'
+import type { ContainerMount, Device } from '#runtime/container/record.ts'
+import type { HostSupport } from './convert-confinement.ts'
+import { convertEnum } from './convert-enum.ts'
+import { refuse } from './refuse.ts'
+
+const propagations = convertEnum({
+  private: wire.MountPropagation.PROPAGATION_PRIVATE,
+  'host-to-container': wire.MountPropagation.PROPAGATION_HOST_TO_CONTAINER,
+  bidirectional: wire.MountPropagation.PROPAGATION_BIDIRECTIONAL,
+})
+
+/**
+ * Throws invalid-argument for a path that is not absolute, unimplemented for what would be lost or weaken the container.
+ * selinux_relabel without SELinux on the host has nothing to do, as in containerd.
+ */
+export function convertMount(mount: wire.Mount, index: number, { selinux }: HostSupport): ContainerMount {
+  const field = `mounts[${index}]`
+  refuseMountFeatures(mount, field)
+  refuse(mount.selinuxRelabel && selinux, {
+    field: `${field}.selinux_relabel`,
+    what: 'relabelling',
+    remedy: 'label the volume on the host',
+  })
+  return {
+    containerPath: absolute(mount.containerPath, `${field}.container_path`),
+    hostPath: absolute(mount.hostPath, `${field}.host_path`),
+    readonly: mount.readonly,
+    propagation: propagations.fromWire(mount.propagation, `${field}.propagation`),
+  }
+}
+
+function refuseMountFeatures(mount: wire.Mount, field: string): void {
+  refuse(mount.image, { field: `${field}.image`, what: 'an image volume', remedy: 'use another volume' })
+  if (mount.imageSubPath !== '') throw invalidArgument(`${field}.image_sub_path is set, but no image`)
+  const idmap = { what: 'an idmapped mount', remedy: 'leave the mappings out' }
+  refuse(mount.uidMappings, { field: `${field}.uidMappings`, ...idmap })
+  refuse(mount.gidMappings, { field: `${field}.gidMappings`, ...idmap })
+  refuse(mount.recursiveReadOnly, {
+    field: `${field}.recursive_read_only`,
+    what: 'a recursive read-only mount',
+    remedy: 'set recursiveReadOnly: Disabled',
+  })
+  refuse(mount.mountOptions, {
+    field: `${field}.mount_options`,
+    what: `mount option ${mount.mountOptions.join(', ')}`,
+    remedy: 'leave it out',
+  })
+}
+
+export function mountToWire(mount: ContainerMount): wire.Mount {
+  return {
+    containerPath: mount.containerPath,
+    hostPath: mount.hostPath,
+    readonly: mount.readonly,
+    selinuxRelabel: false,
+    propagation: propagations.toWire(mount.propagation),
+    uidMappings: [],
+    gidMappings: [],
+    recursiveReadOnly: false,
+    image: undefined,
+    imageSubPath: '',
+    mountOptions: [],
+  }
+}
+
+/** Throws invalid-argument for paths that are not absolute, and permissions beyond read, write and mknod. */
+export function convertDevice(device: wire.Device, index: number): Device {
+  const field = `devices[${index}]`
+  if (!/^[rwm]*$/.test(device.permissions)) {
+    throw invalidArgument(`${field}.permissions is ${device.permissions}: it may have r, w and m`)
+  }
+  return {
+    containerPath: absolute(device.containerPath, `${field}.container_path`),
+    hostPath: absolute(device.hostPath, `${field}.host_path`),
+    permissions: device.permissions,
+  }
+}
+
+export function absolute(path: string, field: string): string {
+  if (posix.isAbsolute(path) && !path.includes('\0')) return path
+  throw invalidArgument(`${field} is "${path}": it must be an absolute path`)
+}

@@ -1,0 +1,115 @@
+import { isIP } from 'node:net'
+import { invalidArgument } from '#lib/errors.ts'
+import * as wire from '#proto/gen/runtime/v1/api.ts'
+import type { PodMetadata, PortMapping, SandboxSpec } from '#runtime/pod-sandbox/record.ts'
+import { convertEnum } from './convert-enum.ts'
+import { absolute } from './convert-mounts.ts'
+import { convertSandboxNamespaces } from './convert-namespaces.ts'
+import { requireUserOfGroup } from './convert-security-context.ts'
+import { convertSysctls } from './convert-sysctls.ts'
+import { ignored } from './ignored.ts'
+import { within } from './refuse.ts'
+
+const noLinux = wire.LinuxPodSandboxConfig.decode(new Uint8Array())
+const noSecurity = wire.LinuxSandboxSecurityContext.decode(new Uint8Array())
+
+const protocols = convertEnum({ tcp: wire.Protocol.TCP, udp: wire.Protocol.UDP, sctp: wire.Protocol.SCTP })
+
+/** sethostname(2): HOST_NAME_MAX. */
+const maxHostnameBytes = 64
+
+/** `handler` is a configured one. Throws invalid-argument for what is wrong, unimplemented for what is not done yet. */
+export function convertSandboxConfig(
+  config: wire.PodSandboxConfig | undefined,
+  handler: string,
+): SandboxSpec {
+  if (config === undefined) throw invalidArgument('config is missing: it says which pod to run')
+  const metadata = convertMetadata(config.metadata)
+  return within(`pod ${metadata.namespace}/${metadata.name}`, () => {
+    const { linux = noLinux } = config
+    const { securityContext = noSecurity } = linux
+    const namespaces = convertSandboxNamespaces(securityContext.namespaceOptions)
+    ignored(config.windows, 'this is Linux')
+    ignored(linux.overhead, 'kubelet sets the limits of the cgroup parent itself')
+    ignored(linux.resources, 'kubelet sets the limits of the cgroup parent itself')
+    ignoreSandboxProcess(securityContext)
+    return {
+      metadata,
+      handler,
+      hostname: convertHostname(config.hostname),
+      logDirectory: config.logDirectory === '' ? '' : absolute(config.logDirectory, 'log_directory'),
+      dns: config.dnsConfig && {
+        servers: [...config.dnsConfig.servers],
+        searches: [...config.dnsConfig.searches],
+        options: [...config.dnsConfig.options],
+      },
+      portMappings: config.portMappings.map(convertPortMapping),
+      labels: { ...config.labels },
+      annotations: { ...config.annotations },
+      cgroupParent: convertCgroupParent(linux.cgroupParent),
+      sysctls: convertSysctls(linux.sysctls, namespaces),
+      namespaces,
+      privileged: securityContext.privileged,
+    }
+  })
+}
+
+function convertMetadata(metadata: wire.PodSandboxMetadata | undefined): PodMetadata {
+  if (metadata === undefined) throw invalidArgument('config.metadata is missing: it names the pod')
+  const { name, uid, namespace, attempt } = metadata
+  for (const [field, value] of Object.entries({ name, namespace, uid })) {
+    if (value === '')
+      throw invalidArgument(`config.metadata.${field} is empty: a pod has a name, a namespace and a uid`)
+  }
+  return { name, uid, namespace, attempt }
+}
+
+/**
+ * What of the security context is for processes of the sandbox itself: a namespaces-only sandbox has none
+ * ("may not be applicable to a PodSandbox which does not contain any running process", api.proto), and its
+ * containers bring their own. Kubelet sends seccomp RuntimeDefault here for every pod.
+ */
+function ignoreSandboxProcess(context: wire.LinuxSandboxSecurityContext): void {
+  ignored(context.selinuxOptions, 'no process')
+  ignored(context.seccomp, 'no process')
+  ignored(context.apparmor, 'no process')
+  ignored(context.seccompProfilePath, 'no process')
+  ignored(context.readonlyRootfs, 'no root file system')
+  ignored(context.supplementalGroups, 'no process')
+  ignored(context.supplementalGroupsPolicy, 'no process')
+  ignored(context.runAsUser?.value, 'no process')
+  requireUserOfGroup(context.runAsGroup, context.runAsUser)
+  ignored(context.runAsGroup?.value, 'no process')
+}
+
+function convertHostname(hostname: string): string {
+  if (Buffer.byteLength(hostname) <= maxHostnameBytes && !/[\0/\s]/.test(hostname)) return hostname
+  throw invalidArgument(
+    `hostname is "${hostname}": it may have ${maxHostnameBytes} bytes, no blanks and slashes`,
+  )
+}
+
+function convertCgroupParent(parent: string): string {
+  if (!parent.split('/').includes('..')) return parent
+  throw invalidArgument(`linux.cgroup_parent is ${parent}: it must not go up by ..`)
+}
+
+function convertPortMapping(mapping: wire.PortMapping, index: number): PortMapping {
+  const field = `port_mappings[${index}]`
+  const { containerPort, hostPort, hostIp } = mapping
+  const isPort = (port: number): boolean => port >= 0 && port <= 65_535
+  if (!isPort(hostPort))
+    throw invalidArgument(`${field}.host_port is ${hostPort}: it may be 1 to 65535, or 0 for none`)
+  if (!isPort(containerPort) || (containerPort === 0 && hostPort !== 0)) {
+    throw invalidArgument(`${field}.container_port is ${containerPort}: it may be 1 to 65535`)
+  }
+  if (hostIp !== '' && isIP(hostIp) === 0) {
+    throw invalidArgument(`${field}.host_ip is ${hostIp}: it must be an IPv4 or IPv6 address`)
+  }
+  return {
+    protocol: protocols.fromWire(mapping.protocol, `${field}.protocol`),
+    containerPort,
+    hostPort,
+    hostIp,
+  }
+}

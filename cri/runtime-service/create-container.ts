@@ -1,0 +1,27 @@
+import { invalidArgument } from '#lib/errors.ts'
+import type { CreateContainerRequest, CreateContainerResponse } from '#proto/gen/runtime/v1/api.ts'
+import type { ContainerService, SandboxService } from '#runtime/services.ts'
+import type { HostSupport } from '../convert-confinement.ts'
+import { convertContainerConfig } from '../convert-container-config.ts'
+import { ignored } from '../ignored.ts'
+import type { Handler } from '../unary.ts'
+
+/** It goes on when the caller hangs up: kubelet's retry joins it. */
+export function createContainer(
+  containers: Pick<ContainerService, 'create'>,
+  sandboxes: Pick<SandboxService, 'get'>,
+  host: HostSupport,
+): Handler<CreateContainerRequest, CreateContainerResponse> {
+  return async (request) => {
+    ignored(request.sandboxConfig, 'the same that RunPodSandbox got, and that the record of the sandbox has')
+    const sandbox = sandboxes.get(request.podSandboxId)
+    const spec = convertContainerConfig(request.config, sandbox.id, host)
+    if (spec.security.privileged && !sandbox.spec.privileged) {
+      throw invalidArgument(
+        `container ${spec.name} is privileged, but its sandbox ${sandbox.id} is not: ` +
+          "set privileged in the sandbox's linux.security_context too",
+      )
+    }
+    return { containerId: await containers.create(spec) }
+  }
+}

@@ -1,0 +1,83 @@
+import type { RuntimeServiceDefinition } from '#proto/gen/runtime/v1/api.ts'
+import type { ContainerService, SandboxService } from '#runtime/services.ts'
+import type { HostSupport } from '../convert-confinement.ts'
+import { type ServiceTable, unimplemented } from '../service-table.ts'
+import type { StartGate } from '../start-gate.ts'
+import { containerStatus } from './container-status.ts'
+import { createContainer } from './create-container.ts'
+import { execSync } from './exec-sync.ts'
+import { listContainers } from './list-containers.ts'
+import { listPodSandbox } from './list-pod-sandbox.ts'
+import { podSandboxStatus } from './pod-sandbox-status.ts'
+import { removeContainer } from './remove-container.ts'
+import { removePodSandbox } from './remove-pod-sandbox.ts'
+import { reopenContainerLog } from './reopen-container-log.ts'
+import { runPodSandbox } from './run-pod-sandbox.ts'
+import { runtimeConfig } from './runtime-config.ts'
+import type { RuntimeStatus } from './runtime-status.ts'
+import { startContainer } from './start-container.ts'
+import { status } from './status.ts'
+import { stopContainer } from './stop-container.ts'
+import { stopPodSandbox } from './stop-pod-sandbox.ts'
+import { streamContainers } from './stream-containers.ts'
+import { streamPodSandboxes } from './stream-pod-sandboxes.ts'
+import { updateContainerResources } from './update-container-resources.ts'
+import { updateRuntimeConfig } from './update-runtime-config.ts'
+import { version } from './version.ts'
+
+export interface RuntimeServiceParts {
+  readonly sandboxes: SandboxService
+  readonly containers: ContainerService
+  readonly status: RuntimeStatus
+  readonly gate: StartGate
+  readonly host: HostSupport
+}
+
+/** All 37 RPCs of the CRI's RuntimeService. */
+export function runtimeService(parts: RuntimeServiceParts): ServiceTable<typeof RuntimeServiceDefinition> {
+  const { sandboxes, containers, gate, host } = parts
+  return {
+    version: version(parts.status),
+    status: status(parts.status, gate),
+    runtimeConfig: runtimeConfig(parts.status),
+    updateRuntimeConfig: updateRuntimeConfig(),
+
+    runPodSandbox: runPodSandbox(sandboxes, parts.status),
+    stopPodSandbox: stopPodSandbox(sandboxes),
+    removePodSandbox: removePodSandbox(sandboxes),
+    podSandboxStatus: podSandboxStatus(sandboxes),
+    listPodSandbox: listPodSandbox(sandboxes),
+    streamPodSandboxes: streamPodSandboxes(sandboxes),
+    updatePodSandboxResources: unimplemented('UpdatePodSandboxResources'),
+
+    createContainer: createContainer(containers, sandboxes, host),
+    startContainer: startContainer(containers),
+    stopContainer: stopContainer(containers),
+    removeContainer: removeContainer(containers),
+    containerStatus: containerStatus(containers),
+    listContainers: listContainers(containers),
+    streamContainers: streamContainers(containers),
+    updateContainerResources: updateContainerResources(containers),
+    reopenContainerLog: reopenContainerLog(containers),
+
+    execSync: execSync(containers),
+    exec: unimplemented('Exec'),
+    attach: unimplemented('Attach'),
+    portForward: unimplemented('PortForward'),
+
+    containerStats: unimplemented('ContainerStats'),
+    listContainerStats: unimplemented('ListContainerStats'),
+    streamContainerStats: unimplemented('StreamContainerStats'),
+    podSandboxStats: unimplemented('PodSandboxStats'),
+    listPodSandboxStats: unimplemented('ListPodSandboxStats'),
+    streamPodSandboxStats: unimplemented('StreamPodSandboxStats'),
+    listMetricDescriptors: unimplemented('ListMetricDescriptors'),
+    listPodSandboxMetrics: unimplemented('ListPodSandboxMetrics'),
+    streamPodSandboxMetrics: unimplemented('StreamPodSandboxMetrics'),
+    getContainerEvents: unimplemented('GetContainerEvents'),
+
+    checkpointContainer: unimplemented('CheckpointContainer'),
+    checkpointPod: unimplemented('CheckpointPod'),
+    restorePod: unimplemented('RestorePod'),
+  }
+}
