@@ -1,0 +1,40 @@
+import { expect, test } from 'vitest'
+import { buildInitSpec } from './init-spec.ts'
+import { sampleHost, sampleInput } from './sample-input.ts'
+
+const { sandbox, namespaces } = sampleInput
+const input = {
+  sandbox,
+  programPath: '/usr/bin/catatonit',
+  rootfsPath: '/empty',
+  namespaces,
+  host: sampleHost,
+  cgroupsPath: '/kubepods/pod1/init',
+}
+
+test("a pod's init has a PID namespace of its own in the pod's others, and no rights", () => {
+  const { linux, process, root, mounts, annotations } = buildInitSpec(input)
+  expect(linux.namespaces).toEqual([
+    { type: 'mount' },
+    { type: 'network', path: '/ns/net' },
+    { type: 'ipc', path: '/ns/ipc' },
+    { type: 'uts', path: '/ns/uts' },
+    { type: 'pid' },
+  ])
+  expect(process).toMatchObject({
+    args: ['/init', '-P'],
+    user: { uid: 65535, gid: 65535, additionalGids: [] },
+    capabilities: { bounding: [], effective: [], permitted: [] },
+    noNewPrivileges: true,
+    oomScoreAdj: -998,
+  })
+  expect(root).toEqual({ path: '/empty', readonly: true })
+  expect(mounts.at(-1)).toMatchObject({ destination: '/init', source: '/usr/bin/catatonit' })
+  expect(linux.resources).toEqual({ devices: [{ allow: false, access: 'rwm' }], cpu: { shares: 2 } })
+  expect(annotations['io.kubernetes.cri.container-type']).toBe('sandbox')
+})
+
+test('its oom_score_adj is what the daemon may set', () => {
+  const host = { ...sampleHost, minOomScoreAdj: 0 }
+  expect(buildInitSpec({ ...input, host }).process.oomScoreAdj).toBe(0)
+})

@@ -1,0 +1,107 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { mergeResources, toOciResources } from './resources.ts'
+import { noResources, sampleHost } from './sample-input.ts'
+
+const version1 = { ...sampleHost, cgroupVersion: 1 } as const
+
+test('nothing asked for is nothing set', () => {
+  expect(toOciResources(noResources, sampleHost)).toEqual({})
+})
+
+test('limits have the names of the specification', () => {
+  const resources = {
+    ...noResources,
+    cpuPeriodUs: 100_000,
+    cpuQuotaUs: 20_000,
+    cpuShares: 102,
+    cpusetCpus: '0-1',
+    cpusetMems: '0',
+    memoryLimitBytes: 64 << 20,
+    memorySwapLimitBytes: 96 << 20,
+    hugepageLimits: [{ pageSize: '2MB', limitBytes: 0 }],
+    unified: { 'memory.high': '32M' },
+  }
+  expect(toOciResources(resources, sampleHost)).toEqual({
+    cpu: { shares: 102, quota: 20_000, period: 100_000, cpus: '0-1', mems: '0' },
+    memory: { limit: 64 << 20, swap: 96 << 20 },
+    hugepageLimits: [{ pageSize: '2MB', limit: 0 }],
+    unified: { 'memory.high': '32M' },
+  })
+})
+
+test.for([
+  { limit: 100, swap: 0, accounts: true, memory: { limit: 100, swap: 100 } },
+  { limit: 100, swap: 150, accounts: true, memory: { limit: 100, swap: 150 } },
+  { limit: 100, swap: -1, accounts: true, memory: { limit: 100, swap: -1 } },
+  { limit: 100, swap: 150, accounts: false, memory: { limit: 100 } },
+  { limit: 0, swap: 150, accounts: false, memory: undefined },
+])('a limit of $limit, with swap $swap, where swap is accounted ($accounts): $memory', (row) => {
+  const resources = { ...noResources, memoryLimitBytes: row.limit, memorySwapLimitBytes: row.swap }
+  expect(toOciResources(resources, { ...sampleHost, swapLimits: row.accounts }).memory).toEqual(row.memory)
+})
+
+test('limits of huge pages that the host cannot limit are left out', () => {
+  const hugepageLimits = [{ pageSize: '1GB', limitBytes: 0 }]
+  expect(toOciResources({ ...noResources, hugepageLimits }, sampleHost)).toEqual({})
+})
+
+test('unified settings are refused on cgroup v1', () => {
+  const resources = { ...noResources, unified: { 'memory.high': '1' } }
+  expect(() => toOciResources(resources, version1)).toThrow(
+    expect.objectContaining({ kind: 'invalid-argument', message: expect.stringContaining('memory.high') }),
+  )
+})
+
+test('an update replaces what it gives and keeps the rest', () => {
+  const current = {
+    ...noResources,
+    cpuShares: 100,
+    memoryLimitBytes: 5,
+    cpusetCpus: '0',
+    hugepageLimits: [
+      { pageSize: '2MB', limitBytes: 1 },
+      { pageSize: '1GB', limitBytes: 2 },
+    ],
+    unified: { a: '1', b: '1' },
+  }
+  const update = {
+    ...noResources,
+    cpuShares: 200,
+    cpusetMems: '1',
+    hugepageLimits: [{ pageSize: '1GB', limitBytes: 0 }],
+    unified: { b: '2' },
+  }
+  expect(mergeResources(current, update)).toEqual({
+    ...current,
+    cpuShares: 200,
+    cpusetMems: '1',
+    hugepageLimits: [
+      { pageSize: '2MB', limitBytes: 1 },
+      { pageSize: '1GB', limitBytes: 0 },
+    ],
+    unified: { a: '1', b: '2' },
+  })
+})
+
+test('an empty update changes nothing, and an update twice is an update once', () => {
+  const anyResources = fc.record({
+    cpuPeriodUs: fc.nat(),
+    cpuQuotaUs: fc.integer(),
+    cpuShares: fc.nat(),
+    memoryLimitBytes: fc.nat(),
+    memorySwapLimitBytes: fc.integer(),
+    oomScoreAdj: fc.integer({ min: -1000, max: 1000 }),
+    cpusetCpus: fc.string(),
+    cpusetMems: fc.string(),
+    hugepageLimits: fc.constant([]),
+    unified: fc.dictionary(fc.string(), fc.string()),
+  })
+  fc.assert(
+    fc.property(anyResources, anyResources, (current, update) => {
+      expect(mergeResources(current, noResources)).toEqual(current)
+      const once = mergeResources(current, update)
+      expect(mergeResources(once, update)).toEqual(once)
+    }),
+  )
+})
