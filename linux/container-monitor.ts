@@ -5,9 +5,7 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
-  rmSync,
   statSync,
-  watch,
   writeFileSync,
 } from 'node:fs'
 import { readFile, rm } from 'node:fs/promises'
@@ -15,10 +13,18 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CriError, errnoOf } from '#lib/errors.ts'
 import type { Process } from '#runtime/pod-sandbox/record.ts'
-import type { ContainerMonitor } from '#runtime/ports.ts'
-import { type CgroupHierarchies, cgroupAt, cgroupDirectory } from './cgroups.ts'
+import type {
+  ContainerMonitor,
+  ExecRequest,
+  ExecResult,
+  MonitoredContainer,
+  MonitorRequest,
+  Observation,
+} from '#runtime/ports.ts'
+import { type Cgroup, type CgroupHierarchies, cgroupAt, cgroupDirectory } from './cgroups.ts'
 import { bundleOf, type MonitorPaths, requestLogReopen, startConmon } from './conmon.ts'
 import { execSync, killAbandonedExecs } from './exec-sync.ts'
+import { ExitFiles } from './exit-files.ts'
 import { openPidfd, signalPidfd } from './libc.ts'
 import { killMonitors, monitorsById } from './monitor-processes.ts'
 import type { ObjectLocks } from './object-lock.ts'
@@ -40,152 +46,177 @@ export interface MonitorOptions {
 const SETTLE_MS = 5_000
 const REOPEN_TIMEOUT_MS = 5_000
 
-/** The port on conmon and an OCI runtime. Each container has `home`/ID: bundle, pid file, marks of its execs. */
-export function createContainerMonitor(options: MonitorOptions): ContainerMonitor {
-  const { paths, locks, watcher, hierarchies } = options
-  mkdirSync(paths.exits, { recursive: true, mode: 0o700 })
-  const monitors = monitorsById(options.conmonPath, paths.exits)
-  const exits = watchExits(paths.exits)
+/**
+ * The port on conmon and an OCI runtime. Each container has a directory `home`: the bundle, the pid file,
+ * the path of its cgroup (`cgroup`), conmon's OOM mark (`oom`) and a file for each exec under way (`execs/`).
+ */
+export class ConmonMonitor implements ContainerMonitor, Disposable {
+  readonly #options: MonitorOptions
+  readonly #exits: ExitFiles
+  /** By container id; those that earlier daemons left too. */
+  readonly #monitors: Map<string, Process[]>
+  /** What an OCI runtime has deleted already: no need to ask it again. */
+  readonly #released = new Set<string>()
 
-  const runtimeOf = (handler: string): OciRuntime => {
-    const runtime = options.runtimes.get(handler)
+  constructor(options: MonitorOptions) {
+    this.#options = options
+    this.#exits = new ExitFiles(options.paths.exits)
+    this.#monitors = monitorsById(options.conmonPath, options.paths.exits)
+  }
+
+  [Symbol.dispose](): void {
+    this.#exits[Symbol.dispose]()
+  }
+
+  async create(request: MonitorRequest): Promise<{ readonly init: Process; readonly monitor: Process }> {
+    const { conmonPath, paths, monitorCgroup, watcher } = this.#options
+    const { id } = request
+    mkdirSync(bundleOf(paths, id), { recursive: true, mode: 0o700 })
+    writeFileSync(join(paths.home(id), 'cgroup'), request.cgroupsPath)
+    writeFileSync(join(bundleOf(paths, id), 'config.json'), JSON.stringify(request.ociSpec))
+    let monitor: Process | undefined
+    const initPid = await startConmon(
+      conmonPath,
+      this.#runtime(request.handler).options,
+      paths,
+      request,
+      (pid) => {
+        monitor = processOf(pid)
+        if (monitor !== undefined) this.#monitors.set(id, [monitor])
+        monitorCgroup.add(pid)
+        void watcher.ended(pid) // Reaps it.
+      },
+    )
+    const init = processOf(initPid)
+    if (init !== undefined && monitor !== undefined) return { init, monitor }
+    throw new CriError(
+      'internal',
+      `container ${id}: its init (pid ${initPid}) ended before it could be started`,
+    )
+  }
+
+  start(id: string, handler: string): Promise<void> {
+    return this.#runtime(handler).start(id)
+  }
+
+  update(id: string, handler: string, resources: object): Promise<void> {
+    return this.#runtime(handler).update(id, resources)
+  }
+
+  async signal({ id, init }: MonitoredContainer, signal: number, all: boolean): Promise<boolean> {
+    if (!all || signal !== 9) return signalProcess(init, signal)
+    this.#cgroup(id)?.kill()
+    return true
+  }
+
+  async ociProcess(id: string): Promise<object> {
+    const path = join(bundleOf(this.#options.paths, id), 'config.json')
+    const config = JSON.parse(await readFile(path, 'utf8')) as { readonly process: object }
+    return config.process
+  }
+
+  async exec(request: ExecRequest): Promise<ExecResult> {
+    const cgroup = this.#cgroup(request.id)
+    if (cgroup === undefined)
+      throw new CriError('failed-precondition', `container ${request.id} is not running`)
+    const { locks, watcher } = this.#options
+    const runtime = this.#runtime(request.handler)
+    return execSync(request, { runtime, locks, watcher, cgroup, marks: this.#execMarks(request.id) })
+  }
+
+  async reopenLog(id: string, logFile: string): Promise<void> {
+    const before = inodeOf(logFile)
+    requestLogReopen(this.#options.paths, id)
+    const deadline = performance.now() + REOPEN_TIMEOUT_MS
+    // Renamed away: the new file shows that it is done. Still there: nothing changes that could be seen.
+    while (before === undefined && inodeOf(logFile) === undefined) {
+      if (performance.now() > deadline) {
+        throw new CriError('deadline-exceeded', `container ${id}: its monitor did not reopen ${logFile}`)
+      }
+      await sleep(2)
+    }
+  }
+
+  async ended({ id, init, monitor }: MonitoredContainer): Promise<void> {
+    const { watcher } = this.#options
+    using exit = this.#exits.next(id)
+    if (isAlive(monitor)) await Promise.race([exit.seen, watcher.ended(monitor.pid)])
+    // A monitor that was killed leaves its container running, and its exit code is lost.
+    if (this.#exits.read(id) === undefined && isAlive(init)) await watcher.ended(init.pid)
+  }
+
+  async observe({ id, init, monitor }: MonitoredContainer): Promise<Observation> {
+    const exit = this.#exits.read(id)
+    if (exit !== undefined) {
+      const marked = existsSync(join(this.#options.paths.home(id), 'oom'))
+      const oomKilled = exit.exitCode !== 0 && (marked || (this.#cgroup(id)?.oomKills() ?? 0) > 0)
+      return { seen: 'exited', ...exit, oomKilled }
+    }
+    if (isAlive(init)) return { seen: 'alive' }
+    if (isAlive(monitor)) return { seen: 'exiting' }
+    // It may have written the exit file between the first look and its end.
+    return this.#exits.read(id) === undefined
+      ? { seen: 'nothing' }
+      : this.observe({ id, handler: '', init, monitor })
+  }
+
+  async hasStarted(id: string, handler: string): Promise<boolean> {
+    return (await this.#runtime(handler).status(id)) === 'running'
+  }
+
+  async adopt(id: string): Promise<void> {
+    const cgroup = this.#cgroup(id)
+    if (cgroup !== undefined) killAbandonedExecs(cgroup, this.#execMarks(id))
+  }
+
+  async release(id: string, handler: string): Promise<void> {
+    const cgroup = this.#cgroup(id)
+    cgroup?.kill()
+    await this.#runtime(handler).remove(id)
+    await cgroup?.remove()
+    this.#released.add(id)
+  }
+
+  async remove(id: string, handler: string): Promise<void> {
+    const { paths, watcher, locks, runtimes } = this.#options
+    // A create that is still under way must find no bundle, a killed one nothing to go on with.
+    renameAway(bundleOf(paths, id))
+    await killMonitors(this.#monitors.get(id) ?? [], watcher)
+    const cgroup = this.#cgroup(id)
+    cgroup?.kill()
+    await locks.settle(id, SETTLE_MS)
+    if (!this.#released.has(id)) await runtimes.get(handler)?.remove(id)
+    await cgroup?.remove()
+    this.#exits.remove(id)
+    await rm(paths.home(id), { recursive: true, force: true })
+    locks.remove(id)
+    this.#monitors.delete(id)
+    this.#released.delete(id)
+  }
+
+  async leftovers(): Promise<readonly string[]> {
+    const { containers } = this.#options.paths
+    return [
+      ...new Set([...this.#monitors.keys(), ...(existsSync(containers) ? readdirSync(containers) : [])]),
+    ]
+  }
+
+  #runtime(handler: string): OciRuntime {
+    const runtime = this.#options.runtimes.get(handler)
     if (runtime !== undefined) return runtime
     throw new CriError(
       'failed-precondition',
-      `runtime handler ${handler} is no longer configured: add it to runtime.handlers`,
+      `runtime handler ${handler} is not configured any more: add it to [runtime.handlers] again`,
     )
   }
-  const cgroupOf = (id: string) => {
-    const path = readOrUndefined(join(paths.home(id), 'cgroup'))
-    return path === undefined ? undefined : cgroupAt(hierarchies, cgroupDirectory(path))
-  }
-  const marksOf = (id: string): string => join(paths.home(id), 'execs')
 
-  return {
-    async create(request) {
-      const { id } = request
-      mkdirSync(bundleOf(paths, id), { recursive: true, mode: 0o700 })
-      writeFileSync(join(paths.home(id), 'cgroup'), request.cgroupsPath)
-      writeFileSync(join(bundleOf(paths, id), 'config.json'), JSON.stringify(request.ociSpec))
-      let monitorPid = 0
-      const initPid = await startConmon(
-        options.conmonPath,
-        runtimeOf(request.handler).options,
-        paths,
-        request,
-        (pid) => {
-          monitorPid = pid
-          const monitor = processOf(pid)
-          if (monitor !== undefined) monitors.set(id, [monitor])
-          options.monitorCgroup.add(pid)
-          void watcher.ended(pid) // Reaps it.
-        },
-      )
-      return { init: mustLive(initPid, id, 'init'), monitor: mustLive(monitorPid, id, 'monitor') }
-    },
-
-    start: (id, handler) => runtimeOf(handler).start(id),
-    update: (id, handler, resources) => runtimeOf(handler).update(id, resources),
-
-    async signal({ id, init }, signal, all) {
-      if (all && signal === 9) {
-        cgroupOf(id)?.kill()
-        return true
-      }
-      return signalProcess(init, signal)
-    },
-
-    async ociProcess(id) {
-      const config = JSON.parse(await readFile(join(bundleOf(paths, id), 'config.json'), 'utf8')) as {
-        process: object
-      }
-      return config.process
-    },
-
-    exec(request) {
-      const cgroup = cgroupOf(request.id)
-      if (cgroup === undefined)
-        throw new CriError('failed-precondition', `container ${request.id} is not running`)
-      const runtime = runtimeOf(request.handler)
-      return execSync(request, { runtime, locks, watcher, cgroup, marks: marksOf(request.id) })
-    },
-
-    async reopenLog(id, logFile) {
-      const before = inodeOf(logFile)
-      requestLogReopen(paths, id)
-      const deadline = performance.now() + REOPEN_TIMEOUT_MS
-      // Renamed away: the new file shows that it is done. Still there: nothing changes its name.
-      while (before === undefined && inodeOf(logFile) === undefined) {
-        if (performance.now() > deadline) {
-          throw new CriError('deadline-exceeded', `container ${id}: its monitor did not reopen ${logFile}`)
-        }
-        await sleep(2)
-      }
-    },
-
-    async ended({ id, init, monitor }) {
-      if (readExit(paths.exits, id) !== undefined) return
-      using exit = exits.next(id)
-      if (isAlive(monitor)) await Promise.race([exit.seen, watcher.ended(monitor.pid)])
-      // A monitor that was killed leaves its container running, and its exit code is lost.
-      if (readExit(paths.exits, id) === undefined && isAlive(init)) await watcher.ended(init.pid)
-    },
-
-    async observe({ id, init, monitor }) {
-      const exit = readExit(paths.exits, id)
-      if (exit !== undefined) {
-        const oomKilled = (cgroupOf(id)?.oomKills() ?? 0) > 0 || existsSync(join(paths.home(id), 'oom'))
-        return { seen: 'exited', ...exit, oomKilled: oomKilled && exit.exitCode !== 0 }
-      }
-      if (isAlive(init)) return { seen: 'alive' }
-      return { seen: isAlive(monitor) ? 'exiting' : 'nothing' }
-    },
-
-    async hasStarted(id, handler) {
-      return (await runtimeOf(handler).status(id)) === 'running'
-    },
-
-    async adopt(id) {
-      killAbandonedExecsOf(id)
-    },
-
-    async release(id, handler) {
-      const cgroup = cgroupOf(id)
-      cgroup?.kill()
-      await runtimeOf(handler).remove(id)
-      await cgroup?.remove()
-    },
-
-    async remove(id, handler) {
-      // A create that is still under way must find no bundle, a killed one nothing to go on with.
-      renameAway(bundleOf(paths, id))
-      await killMonitors(monitors.get(id) ?? [], watcher)
-      killAbandonedExecsOf(id)
-      cgroupOf(id)?.kill()
-      await locks.settle(id, SETTLE_MS)
-      if (options.runtimes.has(handler)) await runtimeOf(handler).remove(id)
-      await cgroupOf(id)?.remove()
-      monitors.delete(id)
-      rmSync(join(paths.exits, id), { force: true })
-      await rm(paths.home(id), { recursive: true, force: true })
-      locks.remove(id)
-    },
-
-    async leftovers() {
-      return [...new Set([...monitors.keys(), ...directoriesIn(paths.containers)])]
-    },
+  #cgroup(id: string): Cgroup | undefined {
+    const file = join(this.#options.paths.home(id), 'cgroup')
+    if (!existsSync(file)) return undefined
+    return cgroupAt(this.#options.hierarchies, cgroupDirectory(readFileSync(file, 'utf8')))
   }
 
-  function killAbandonedExecsOf(id: string): void {
-    const cgroup = cgroupOf(id)
-    if (cgroup !== undefined) killAbandonedExecs(cgroup, marksOf(id))
-  }
-}
-
-function mustLive(pid: number, id: string, what: string): Process {
-  const found = processOf(pid)
-  if (found !== undefined) return found
-  throw new CriError('internal', `container ${id}: its ${what} (pid ${pid}) ended before it could be started`)
+  #execMarks = (id: string): string => join(this.#options.paths.home(id), 'execs')
 }
 
 function signalProcess(target: Process, signal: number): boolean {
@@ -198,61 +229,13 @@ function signalProcess(target: Process, signal: number): boolean {
   }
 }
 
-/** conmon's exit file: the exit code in decimal; written at the exit, under another name first. */
-function readExit(
-  exits: string,
-  id: string,
-): { readonly atNs: string; readonly exitCode: number } | undefined {
-  const text = readOrUndefined(join(exits, id))
-  if (text === undefined || text === '') return undefined
-  return { atNs: statSync(join(exits, id), { bigint: true }).mtimeNs.toString(), exitCode: Number(text) }
-}
-
-/** Tells who waits for a container that its exit file has come. */
-function watchExits(directory: string) {
-  const waiting = new Map<string, Set<() => void>>()
-  const watcher = watch(directory, { persistent: false }, (_, name) => {
-    if (name !== null) for (const tell of waiting.get(name) ?? []) tell()
-  })
-  watcher.on('error', () => undefined) // The directory went: at a shutdown in tests.
-  return {
-    next(id: string): Disposable & { readonly seen: Promise<void> } {
-      const { promise, resolve } = Promise.withResolvers<void>()
-      const tellers = waiting.get(id) ?? new Set()
-      waiting.set(id, tellers.add(resolve))
-      if (existsSync(join(directory, id))) resolve()
-      return {
-        seen: promise,
-        [Symbol.dispose]: () => {
-          tellers.delete(resolve)
-          if (tellers.size === 0) waiting.delete(id)
-        },
-      }
-    },
-  }
-}
-
 function renameAway(path: string): void {
   try {
     renameSync(path, `${path}.gone`)
   } catch (error) {
-    if (errnoOf(error) !== 'ENOENT' && errnoOf(error) !== 'ENOTEMPTY' && errnoOf(error) !== 'EEXIST')
-      throw error
+    // There was none, or an earlier teardown has renamed one already.
+    if (!['ENOENT', 'ENOTEMPTY', 'EEXIST'].includes(errnoOf(error) ?? '')) throw error
   }
 }
 
-function inodeOf(path: string): number | undefined {
-  return statSync(path, { throwIfNoEntry: false })?.ino
-}
-
-function readOrUndefined(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch {
-    return undefined
-  }
-}
-
-function directoriesIn(path: string): readonly string[] {
-  return existsSync(path) ? readdirSync(path) : []
-}
+const inodeOf = (path: string): number | undefined => statSync(path, { throwIfNoEntry: false })?.ino

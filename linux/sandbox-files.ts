@@ -10,13 +10,14 @@ import { MS_NODEV, MS_NOEXEC, MS_NOSUID, mount, unmount } from './libc.ts'
 /** The files of a pod under `directory`/ID: resolv.conf, hosts, hostname, and a tmpfs of its own for /dev/shm. */
 export function createSandboxFiles(directory: string): SandboxFiles {
   return {
-    async create(id, { hostname, dns, shmSizeBytes }) {
+    async create(id, { hostname, dns, shmSizeBytes, initRootfs }) {
       const home = join(directory, id)
       mkdirSync(home, { recursive: true, mode: 0o711 })
       writeFileSync(join(home, 'hostname'), `${hostname === '' ? hostHostname() : hostname}\n`)
       copyOrEmpty('/etc/hosts', join(home, 'hosts'))
       if (dns === undefined) copyOrEmpty('/etc/resolv.conf', join(home, 'resolv.conf'))
       else writeFileSync(join(home, 'resolv.conf'), resolvConf(dns))
+      if (initRootfs) mkdirSync(join(home, 'init-rootfs'))
       if (shmSizeBytes === undefined) return
       mkdirSync(join(home, 'shm'))
       mount(

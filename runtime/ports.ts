@@ -68,16 +68,20 @@ export interface PodNetwork {
   status(): Promise<NetworkStatus>
 }
 
+export interface SandboxFilesRequest {
+  /** '' is the host's own. */
+  readonly hostname: string
+  /** Undefined copies the host's resolv.conf. */
+  readonly dns: DnsConfig | undefined
+  /** Of /dev/shm; undefined where the pod uses the host's. */
+  readonly shmSizeBytes: number | undefined
+  /** Whether an empty root file system for the pod's init is wanted. */
+  readonly initRootfs: boolean
+}
+
 /** The files that every container of a pod mounts: see SandboxPaths. */
 export interface SandboxFiles {
-  create(
-    sandboxId: string,
-    request: {
-      readonly hostname: string
-      readonly dns: DnsConfig | undefined
-      readonly shmSizeBytes: number | undefined
-    },
-  ): Promise<void>
+  create(sandboxId: string, request: SandboxFilesRequest): Promise<void>
   makeLogDirectory(path: string): Promise<void>
   remove(sandboxId: string): Promise<void>
 }
@@ -105,10 +109,12 @@ export interface ImageRootfs {
   resolve(reference: string): Promise<LocalImage>
   /** Mounts a writable root file system of the image for the container, and answers its path. */
   mount(containerId: string, imageId: string): Promise<string>
-  /** Mounts it again where a restart of the host or `unmount` took it away; keeps what was written. */
+  /** Keeps what the container wrote. */
   unmount(containerId: string): Promise<void>
   /** Unmounts it and deletes what the container wrote. */
   remove(containerId: string): Promise<void>
+  /** The ids of the containers that have one. */
+  leftovers(): Promise<readonly string[]>
   /** A file of the mounted root file system with links kept inside; undefined when there is none. At most 1 MiB. */
   readFile(containerId: string, path: string): Promise<string | undefined>
 }
@@ -234,4 +240,17 @@ export interface HostFacts {
 export interface Clock {
   /** Nanoseconds since 1970, in decimal. */
   nowNs(): string
+}
+
+/** All that the runtime acts through. */
+export interface RuntimePorts {
+  readonly sandboxRecords: SandboxRecords
+  readonly containerRecords: ContainerRecords
+  readonly namespaces: Namespaces
+  readonly network: PodNetwork
+  readonly files: SandboxFiles
+  readonly podCgroups: PodCgroups
+  readonly rootfs: ImageRootfs
+  readonly monitor: ContainerMonitor
+  readonly hostPaths: HostPaths
 }

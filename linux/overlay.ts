@@ -1,0 +1,74 @@
+import { closeSync, openSync, statSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { errnoOf } from '#lib/errors.ts'
+import { mount } from './libc.ts'
+
+/** Directories of one overlay. */
+export interface OverlayLayers {
+  /** Read-only, top first, at least one; all in one directory. */
+  readonly lower: readonly [string, ...string[]]
+  readonly upper: string
+  /** Empty, beside `upper` on its file system. */
+  readonly work: string
+}
+
+/** What mount(2) takes of options: a page with its end. */
+const OPTIONS_LIMIT_BYTES = 4095
+
+/**
+ * Mounts overlays. The writable layer is `volatile` where the kernel can (5.10): nothing of it is synced, since
+ * containers don't survive a power loss. What a layer could use to point elsewhere is off.
+ */
+export function overlayMounter(): (layers: OverlayLayers, target: string) => void {
+  let volatileOption = ['volatile']
+  return (layers, target) => {
+    try {
+      mountOverlay(layers, target, volatileOption)
+    } catch (error) {
+      if (errnoOf(error) !== 'EINVAL' || volatileOption.length === 0) throw error
+      mountOverlay(layers, target, [])
+      volatileOption = []
+    }
+  }
+}
+
+/** True when `path` is a directory that something is mounted on. */
+export function isMounted(path: string): boolean {
+  const own = statSync(path, { throwIfNoEntry: false })
+  return own !== undefined && own.dev !== statSync(dirname(path)).dev
+}
+
+function mountOverlay(layers: OverlayLayers, target: string, extra: readonly string[]): void {
+  const options = overlayOptions(layers, layers.lower, extra)
+  if (Buffer.byteLength(options) <= OPTIONS_LIMIT_BYTES) {
+    mount('overlay', target, 'overlay', 0, options)
+    return
+  }
+  // The kernel resolves the paths during the call: a short name for their directory will do.
+  const fd = openSync(dirname(layers.lower[0]), 'r')
+  try {
+    const short = layers.lower.map((path) => join('/proc/self/fd', `${fd}`, basename(path)))
+    mount('overlay', target, 'overlay', 0, overlayOptions(layers, short, extra))
+  } finally {
+    closeSync(fd)
+  }
+}
+
+function overlayOptions(
+  { upper, work }: OverlayLayers,
+  lower: readonly string[],
+  extra: readonly string[],
+): string {
+  return [
+    `lowerdir=${lower.map(escaped).join(':')}`,
+    `upperdir=${escaped(upper)}`,
+    `workdir=${escaped(work)}`,
+    'index=off',
+    'metacopy=off',
+    'redirect_dir=nofollow',
+    ...extra,
+  ].join(',')
+}
+
+/** Colons part lower directories, commas options. */
+const escaped = (path: string): string => path.replaceAll(/[\\:,]/g, '\\$&')

@@ -1,0 +1,50 @@
+import { expect, test } from 'vitest'
+import { chooseDefault, type FoundHandler, findHandlers, problemOnHost } from './runtime-handlers.ts'
+
+const handler = (name: string, problem = ''): FoundHandler => ({
+  name,
+  path: `/usr/bin/${name}`,
+  version: `${name} 1`,
+  problem,
+  features: undefined,
+})
+
+test('auto takes the first that can run, and says why others were passed over', () => {
+  expect(chooseDefault('auto', [handler('crun', 'hybrid'), handler('runc')])).toEqual({
+    name: 'runc',
+    reason: 'it is the first that can run here (crun: hybrid)',
+    problem: '',
+  })
+})
+
+test('where none can run, the reason of each is told', () => {
+  expect(chooseDefault('auto', [handler('crun', 'a'), handler('runc', 'b')]).problem).toBe('crun: a; runc: b')
+})
+
+test('a handler that is named is the default even where it cannot run', () => {
+  expect(chooseDefault('crun', [handler('crun', 'hybrid'), handler('runc')])).toMatchObject({
+    name: 'crun',
+    problem: 'hybrid',
+  })
+})
+
+test('only crun minds hybrid cgroups', () => {
+  expect(problemOnHost('crun version 1.8.1', true)).toContain('hybrid')
+  expect(problemOnHost('crun version 1.8.1', false)).toBe('')
+  expect(problemOnHost('runc version 1.1.5', true)).toBe('')
+})
+
+test('a runtime without a features command is there all the same, one that is missing says what to do', async () => {
+  const found = await findHandlers(
+    { sh: { path: '/bin/sh' }, nope: { path: '/nonexistent/nope' } },
+    async ({ argv }) => ({
+      exitCode: argv[1] === '--version' ? 0 : 1,
+      stdout: Buffer.from('sh 5\nmore'),
+      stderr: '',
+    }),
+  )
+  expect(found).toEqual([
+    { name: 'sh', path: '/bin/sh', version: 'sh 5', problem: '', features: undefined },
+    expect.objectContaining({ name: 'nope', problem: expect.stringContaining('runtime.handlers.nope.path') }),
+  ])
+})

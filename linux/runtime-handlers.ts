@@ -1,0 +1,118 @@
+import { readFileSync, statfsSync } from 'node:fs'
+import type { Command, Finished } from './command.ts'
+import { findProgram } from './find-program.ts'
+
+/** An OCI runtime as it is found on this host. */
+export interface FoundHandler {
+  readonly name: string
+  /** Absolute; undefined where it is not installed. */
+  readonly path: string | undefined
+  /** The first line of `--version`. */
+  readonly version: string
+  /** Why it cannot run containers here; '' when it can. */
+  readonly problem: string
+  /** What its `features` command reports; undefined where it has none. */
+  readonly features: OciFeatures | undefined
+}
+
+/** The parts of features.md of the OCI runtime specification that are looked at. */
+export interface OciFeatures {
+  readonly mountOptions?: readonly string[]
+  readonly linux?: { readonly mountExtensions?: { readonly idmap?: { readonly enabled?: boolean } } }
+}
+
+const TIMEOUT_MS = 10_000
+
+/** Looks at every configured handler, and asks each runtime for its version and features. */
+export function findHandlers(
+  configured: { readonly [name: string]: { readonly path: string } },
+  run: (command: Command) => Promise<Finished>,
+): Promise<readonly FoundHandler[]> {
+  return Promise.all(
+    Object.entries(configured).map(async ([name, { path: program }]) => {
+      const path = findProgram(program)
+      if (path === undefined) {
+        const problem = `${program} is not installed: install it or set runtime.handlers.${name}.path`
+        return { name, path, version: '', problem, features: undefined }
+      }
+      const [version, features] = await Promise.all([
+        answerOf(run, [path, '--version']),
+        answerOf(run, [path, 'features']),
+      ])
+      const firstLine = version?.split('\n')[0] ?? ''
+      const problem = version === undefined ? `${path} --version fails` : problemOnHost(firstLine)
+      return { name, path, version: firstLine, problem, features: parseFeatures(features) }
+    }),
+  )
+}
+
+/**
+ * The default handler and why. `wanted` is a name, or `auto`: the first that can run with this host's cgroups.
+ * A handler that was named is the default even where it has a problem: Status tells.
+ */
+export function chooseDefault(
+  wanted: string,
+  handlers: readonly FoundHandler[],
+): { readonly name: string; readonly reason: string; readonly problem: string } {
+  if (wanted !== 'auto') {
+    const named = handlers.find(({ name }) => name === wanted)
+    return {
+      name: wanted,
+      reason: 'it is configured as default_handler',
+      problem: named?.problem ?? 'it is not configured',
+    }
+  }
+  const usable = handlers.find(({ problem }) => problem === '')
+  const passedOver = handlers
+    .slice(0, usable === undefined ? handlers.length : handlers.indexOf(usable))
+    .map(({ name, problem }) => `${name}: ${problem}`)
+    .join('; ')
+  if (usable === undefined)
+    return { name: handlers[0]?.name ?? 'crun', reason: passedOver, problem: passedOver }
+  const reason =
+    passedOver === ''
+      ? 'it is the first that can run here'
+      : `it is the first that can run here (${passedOver})`
+  return { name: usable.name, reason, problem: '' }
+}
+
+async function answerOf(
+  run: (command: Command) => Promise<Finished>,
+  argv: readonly [string, ...string[]],
+): Promise<string | undefined> {
+  try {
+    const { exitCode, stdout } = await run({ argv, timeoutMs: TIMEOUT_MS })
+    return exitCode === 0 ? stdout.toString() : undefined
+  } catch {
+    return undefined // It does not run at all.
+  }
+}
+
+/** crun refuses a host where a version 2 hierarchy has controllers beside those of version 1. */
+export function problemOnHost(version: string, hybrid: boolean = isHybrid()): string {
+  if (!version.startsWith('crun') || !hybrid) return ''
+  return 'crun does not support hybrid cgroups (controllers of both versions are mounted below /sys/fs/cgroup)'
+}
+
+const TMPFS_MAGIC = 0x01021994
+const CGROUP2_MAGIC = 0x63677270
+
+function isHybrid(): boolean {
+  try {
+    return (
+      statfsSync('/sys/fs/cgroup').type === TMPFS_MAGIC &&
+      statfsSync('/sys/fs/cgroup/unified').type === CGROUP2_MAGIC &&
+      readFileSync('/sys/fs/cgroup/unified/cgroup.controllers', 'utf8').trim() !== ''
+    )
+  } catch {
+    return false
+  }
+}
+
+function parseFeatures(text: string | undefined): OciFeatures | undefined {
+  try {
+    return text === undefined ? undefined : (JSON.parse(text) as OciFeatures)
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,104 @@
+import { CriError } from '#lib/errors.ts'
+import { buildOciSpec, type ContainerNamespaces } from '../oci-spec/build-spec.ts'
+import { cgroupsPath } from '../oci-spec/cgroups-path.ts'
+import { resolveUser } from '../oci-spec/user.ts'
+import type { Process, SandboxRecord } from '../pod-sandbox/record.ts'
+import type { HostDevice, LocalImage, NamespacePaths } from '../ports.ts'
+import type { RuntimeContext } from '../runtime-context.ts'
+import type { ContainerRecord, ResolvedUser } from './record.ts'
+
+export interface BroughtUp {
+  readonly user: ResolvedUser
+  readonly init: Process
+  readonly monitor: Process
+}
+
+/**
+ * Makes the container, up to an init that waits to be started. What it leaves behind when it throws,
+ * `teardownContainer` removes. `targetInit`: of the container whose PID namespace is joined, if one is.
+ */
+export async function bringUpContainer(
+  record: ContainerRecord,
+  sandbox: SandboxRecord,
+  image: LocalImage,
+  targetInit: Process | undefined,
+  context: RuntimeContext,
+): Promise<BroughtUp> {
+  const { id, spec } = record
+  const { ports, host, options } = context
+  const foreign = Promise.all([mountSources(record, context), devices(record, context)])
+  const mounted = ports.rootfs.mount(id, record.imageId)
+  await Promise.allSettled([foreign, mounted]) // Neither may still act when a failure of the other is torn down.
+  const [sources, hostDevices] = await foreign
+  const rootfsPath = await mounted
+  const [passwd, group] = await Promise.all([
+    ports.rootfs.readFile(id, '/etc/passwd'),
+    ports.rootfs.readFile(id, '/etc/group'),
+  ])
+  const user = resolveUser(spec.security.user, image.config.user, passwd, group)
+  const path = cgroupsPath(sandbox.spec.cgroupParent, id, host.cgroupDriver)
+  const files = options.sandboxPaths(sandbox.id)
+  const ociSpec = buildOciSpec({
+    container: spec,
+    containerId: id,
+    sandbox,
+    image,
+    user,
+    rootfsPath,
+    namespaces: namespacesOf(record, sandbox, await ports.namespaces.find(sandbox.id), targetInit),
+    sandboxFiles: { ...files, shm: sandbox.spec.namespaces.ipc === 'pod' ? files.shm : undefined },
+    mountSources: sources,
+    devices: hostDevices,
+    host,
+    hostname: options.hostname(),
+    cgroupsPath: path,
+  })
+  const { tty, stdin, stdinOnce } = spec
+  const { handler, logFile } = record
+  const started = await ports.monitor.create({
+    ...{ id, handler, ociSpec, cgroupsPath: path },
+    ...{ tty, stdin, stdinOnce, logFile },
+  })
+  return { user, ...started }
+}
+
+async function mountSources({ spec }: ContainerRecord, { ports }: RuntimeContext) {
+  const sources = await Promise.all(
+    spec.mounts.map(async ({ hostPath }) => [hostPath, await ports.hostPaths.mountSource(hostPath)] as const),
+  )
+  return new Map(sources)
+}
+
+/** All of the host's for a privileged container, then those asked for. */
+async function devices({ spec }: ContainerRecord, { ports }: RuntimeContext): Promise<readonly HostDevice[]> {
+  const all = spec.security.privileged ? await ports.hostPaths.allDevices() : []
+  const wanted = await Promise.all(spec.devices.map((device) => ports.hostPaths.devices(device)))
+  return [...all, ...wanted.flat()]
+}
+
+function namespacesOf(
+  { spec }: ContainerRecord,
+  sandbox: SandboxRecord,
+  { network, ipc, uts }: NamespacePaths,
+  targetInit: Process | undefined,
+): ContainerNamespaces {
+  return { network, ipc, uts, pid: pidNamespaceOf(spec.security.namespaces.pid, sandbox, targetInit) }
+}
+
+function pidNamespaceOf(
+  mode: ContainerRecord['spec']['security']['namespaces']['pid'],
+  sandbox: SandboxRecord,
+  targetInit: Process | undefined,
+): ContainerNamespaces['pid'] {
+  if (mode === 'container') return 'private'
+  if (mode === 'node') return 'host'
+  const init =
+    mode === 'target' ? targetInit : sandbox.state.phase === 'ready' ? sandbox.state.init?.init : undefined
+  if (init !== undefined) return { path: `/proc/${init.pid}/ns/pid` }
+  throw new CriError(
+    'failed-precondition',
+    mode === 'target'
+      ? 'the container whose PID namespace is to be joined (target_id) does not run'
+      : `pod sandbox ${sandbox.id} has no shared PID namespace: create it with namespace_options.pid = POD`,
+  )
+}

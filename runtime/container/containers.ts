@@ -1,0 +1,214 @@
+import { CriError, describeError } from '#lib/errors.ts'
+import { newId } from '#lib/ids.ts'
+import type { KeyedMutex } from '#lib/keyed-mutex.ts'
+import { signalNumber } from '#lib/signals.ts'
+import type { Catalogue } from '../catalogue.ts'
+import { Creations } from '../creations.ts'
+import { buildExecProcess } from '../oci-spec/process.ts'
+import { mergeResources, toOciResources } from '../oci-spec/resources.ts'
+import type { Process, SandboxRecord } from '../pod-sandbox/record.ts'
+import type { ExecResult, LocalImage, MonitoredContainer } from '../ports.ts'
+import type { RuntimeContext } from '../runtime-context.ts'
+import type { ContainerService } from '../services.ts'
+import { bringUpContainer } from './bring-up.ts'
+import { ExitFollower } from './exit-follower.ts'
+import type { ContainerRecord, ContainerSpec, Resources } from './record.ts'
+import { transition } from './state.ts'
+import { Stopping } from './stopping.ts'
+import { teardownContainer } from './teardown.ts'
+
+const NOBODY_YET = { uid: 0, gid: 0, additionalGids: [] }
+/** The response of ExecSync stays below gRPC's 16 MiB with both streams full. */
+const EXEC_OUTPUT_LIMIT_BYTES = (8 << 20) - (64 << 10)
+
+/** Containers. Order of locks: sandbox, then container. */
+export class Containers implements ContainerService {
+  readonly #catalogue: Catalogue<ContainerRecord>
+  readonly #readySandbox: (id: string) => SandboxRecord
+  readonly #context: RuntimeContext
+  readonly #creations = new Creations('container')
+  readonly #sandboxLocks: KeyedMutex
+  readonly #locks: KeyedMutex
+  readonly #making = new Set<string>()
+  readonly #stopping = new Stopping()
+  readonly #follower: ExitFollower
+
+  constructor(
+    catalogue: Catalogue<ContainerRecord>,
+    readySandbox: (id: string) => SandboxRecord,
+    locks: { readonly sandboxes: KeyedMutex; readonly containers: KeyedMutex },
+    context: RuntimeContext,
+  ) {
+    this.#catalogue = catalogue
+    this.#readySandbox = readySandbox
+    this.#sandboxLocks = locks.sandboxes
+    this.#locks = locks.containers
+    this.#context = context
+    this.#follower = new ExitFollower(catalogue, locks.containers, context)
+  }
+
+  get = (id: string): ContainerRecord => this.#catalogue.get(id)
+  list = (): readonly ContainerRecord[] => this.#catalogue.list()
+
+  create(spec: ContainerSpec): Promise<string> {
+    const name = `${spec.sandboxId}/${spec.name}/${spec.attempt}`
+    const existing = () => {
+      const found = this.#of(spec.sandboxId).find(
+        (each) => each.spec.name === spec.name && each.spec.attempt === spec.attempt,
+      )
+      return found === undefined ? undefined : { id: found.id, spec: found.spec, phase: found.state.phase }
+    }
+    return this.#creations.once(name, spec, existing, 'created', () => this.#create(spec))
+  }
+
+  async #create(spec: ContainerSpec): Promise<string> {
+    using _lock = await this.#sandboxLocks.acquireShared(spec.sandboxId)
+    const sandbox = this.#readySandbox(spec.sandboxId)
+    const image = await this.#context.ports.rootfs.resolve(spec.imageReference)
+    const target =
+      spec.security.namespaces.pid === 'target' ? this.#initOf(spec.security.namespaces.targetId) : undefined
+    const id = newId()
+    const record: ContainerRecord = {
+      ...{ id, spec, handler: sandbox.spec.handler, imageId: image.id, user: NOBODY_YET },
+      logFile:
+        spec.logPath === '' || sandbox.spec.logDirectory === ''
+          ? ''
+          : `${sandbox.spec.logDirectory}/${spec.logPath}`,
+      stopSignal: spec.stopSignal || stopSignalOf(image),
+      createdAtNs: this.#context.options.nowNs(),
+      state: { phase: 'creating' },
+    }
+    this.#making.add(id)
+    using _made = { [Symbol.dispose]: () => this.#making.delete(id) }
+    await using undo = new AsyncDisposableStack()
+    await this.#catalogue.put(record)
+    undo.defer(() => this.#discard(record))
+    const { user, init, monitor } = await bringUpContainer(record, sandbox, image, target, this.#context)
+    await this.#catalogue.put({
+      ...record,
+      user,
+      state: transition(record.state, { type: 'created', init, monitor }),
+    })
+    undo.move()
+    void this.#follower.follow(id)
+    return id
+  }
+
+  async start(id: string): Promise<void> {
+    const found = this.#catalogue.get(id)
+    using _lock = await this.#locks.acquire(found.id)
+    const record = this.#catalogue.get(found.id)
+    this.#readySandbox(record.spec.sandboxId)
+    const started = transition(record.state, { type: 'started', atNs: this.#context.options.nowNs() })
+    try {
+      await this.#context.ports.monitor.start(record.id, record.handler)
+    } catch (error) {
+      const message = describeError(error)
+      const atNs = this.#context.options.nowNs()
+      const failed = transition(record.state, {
+        type: 'exited',
+        atNs,
+        exitCode: 128,
+        reason: 'StartError',
+        message,
+      })
+      await this.#catalogue.put({ ...record, state: failed })
+      throw error
+    }
+    await this.#catalogue.put({ ...record, state: started })
+  }
+
+  async stop(id: string, graceMs: number): Promise<void> {
+    const record = this.#catalogue.get(id)
+    if (record.state.phase !== 'created' && record.state.phase !== 'running') return
+    const container: MonitoredContainer = { id: record.id, handler: record.handler, ...record.state }
+    const { monitor } = this.#context.ports
+    await this.#stopping.stop(record.id, record.state.phase === 'created' ? 0 : graceMs, {
+      exited: this.#follower.follow(record.id),
+      ask: async () => void (await monitor.signal(container, signalNumber(record.stopSignal), false)),
+      kill: async () => void (await monitor.signal(container, 9, true)),
+    })
+  }
+
+  async remove(id: string): Promise<void> {
+    const { id: fullId } = this.#catalogue.get(id)
+    await this.stop(fullId, 0)
+    using _lock = await this.#locks.acquire(fullId)
+    const record = this.#catalogue.find(fullId)
+    if (record !== undefined) await this.#discard(record)
+  }
+
+  async #discard(record: ContainerRecord): Promise<void> {
+    await teardownContainer(record.id, record.handler, this.#context)
+    await this.#catalogue.remove(record.id)
+  }
+
+  async killAll(sandboxId: string): Promise<void> {
+    await Promise.all(this.#of(sandboxId).map(({ id }) => this.stop(id, 0)))
+  }
+
+  async removeAll(sandboxId: string): Promise<void> {
+    await Promise.all(this.#of(sandboxId).map(({ id }) => this.remove(id)))
+  }
+
+  async update(id: string, resources: Resources): Promise<void> {
+    const found = this.#catalogue.get(id)
+    using _lock = await this.#locks.acquire(found.id)
+    const record = this.#catalogue.get(found.id)
+    if (record.state.phase !== 'created' && record.state.phase !== 'running') throw notRunning(record)
+    const merged = mergeResources(record.spec.resources, resources)
+    await this.#context.ports.monitor.update(
+      record.id,
+      record.handler,
+      toOciResources(merged, this.#context.host),
+    )
+    await this.#catalogue.put({ ...record, spec: { ...record.spec, resources: merged } })
+  }
+
+  async reopenLog(id: string): Promise<void> {
+    const record = this.#catalogue.get(id)
+    if (record.state.phase !== 'running') throw notRunning(record)
+    await this.#context.ports.monitor.reopenLog(record.id, record.logFile)
+  }
+
+  async execSync(id: string, command: readonly string[], timeoutMs: number | undefined): Promise<ExecResult> {
+    const record = this.#catalogue.get(id)
+    if (record.state.phase !== 'running') throw notRunning(record)
+    const { monitor } = this.#context.ports
+    const base = await monitor.ociProcess(record.id)
+    return monitor.exec({
+      ...{ id: record.id, handler: record.handler, timeoutMs },
+      ociProcess: buildExecProcess(base as Parameters<typeof buildExecProcess>[0], command, { tty: false }),
+      outputLimitBytes: EXEC_OUTPUT_LIMIT_BYTES,
+    })
+  }
+
+  /** Brings a record up to date with the host: after a restart, and where a teardown did not get to its end. */
+  async recover(record: ContainerRecord, hasSandbox: boolean): Promise<void> {
+    if (this.#making.has(record.id)) return
+    if (record.state.phase === 'creating' || !hasSandbox) return this.#discard(record)
+    await this.#follower.recover(record.id)
+  }
+
+  #of(sandboxId: string): readonly ContainerRecord[] {
+    return this.#catalogue.list().filter(({ spec }) => spec.sandboxId === sandboxId)
+  }
+
+  #initOf(id: string): Process | undefined {
+    const { state } = this.#catalogue.get(id)
+    return state.phase === 'running' ? state.init : undefined
+  }
+}
+
+/** An image may name a signal that there is not; then it is the default. */
+function stopSignalOf({ config }: LocalImage): string {
+  try {
+    signalNumber(config.stopSignal)
+    return config.stopSignal
+  } catch {
+    return 'SIGTERM'
+  }
+}
+
+const notRunning = ({ id, state }: ContainerRecord): CriError =>
+  new CriError('failed-precondition', `container ${id} is ${state.phase}, not running`)

@@ -1,0 +1,87 @@
+import { describeError } from '#lib/errors.ts'
+import type { KeyedMutex } from '#lib/keyed-mutex.ts'
+import type { Catalogue } from '../catalogue.ts'
+import type { RuntimeContext } from '../runtime-context.ts'
+import { reconcile } from './reconcile.ts'
+import type { ContainerRecord } from './record.ts'
+import { transition } from './state.ts'
+
+/** Waits for the exits of containers, records them, and lets go of what an exited container does not need. */
+export class ExitFollower {
+  readonly #catalogue: Catalogue<ContainerRecord>
+  readonly #locks: KeyedMutex
+  readonly #context: RuntimeContext
+  readonly #following = new Map<string, Promise<void>>()
+
+  constructor(catalogue: Catalogue<ContainerRecord>, locks: KeyedMutex, context: RuntimeContext) {
+    this.#catalogue = catalogue
+    this.#locks = locks
+    this.#context = context
+  }
+
+  /** Resolves when the container's exit is recorded; never rejects. */
+  follow(id: string): Promise<void> {
+    const underWay = this.#following.get(id)
+    if (underWay !== undefined) return underWay
+    const followed = this.#untilExited(id)
+      .catch((error: unknown) => this.#log(id, error, 'the exit of a container could not be recorded'))
+      .finally(() => this.#following.delete(id))
+    this.#following.set(id, followed)
+    return followed
+  }
+
+  /** After a restart: what an earlier daemon missed is recorded, what still runs is followed. */
+  async recover(id: string): Promise<void> {
+    const { monitor } = this.#context.ports
+    const record = this.#catalogue.find(id)
+    if (record === undefined || record.state.phase === 'creating' || record.state.phase === 'exited') return
+    if (record.state.phase === 'created' && (await monitor.hasStarted(id, record.handler))) {
+      const started = transition(record.state, { type: 'started', atNs: this.#context.options.nowNs() })
+      await this.#catalogue.put({ ...record, state: started })
+    }
+    await monitor.adopt(id)
+    if (!(await this.#reconcile(id))) void this.follow(id)
+  }
+
+  async #untilExited(id: string): Promise<void> {
+    for (;;) {
+      const record = this.#catalogue.find(id)
+      if (record === undefined || (record.state.phase !== 'created' && record.state.phase !== 'running'))
+        return
+      await this.#context.ports.monitor.ended({ id, handler: record.handler, ...record.state })
+      if (await this.#reconcile(id)) return
+    }
+  }
+
+  /** True when the container is exited, or gone. */
+  async #reconcile(id: string): Promise<boolean> {
+    using _lock = await this.#locks.acquire(id)
+    const { monitor } = this.#context.ports
+    const record = this.#catalogue.find(id)
+    if (record === undefined || (record.state.phase !== 'created' && record.state.phase !== 'running'))
+      return true
+    const observed = await monitor.observe({ id, handler: record.handler, ...record.state })
+    const event = reconcile(record.state, observed, this.#context.options.nowNs())
+    if (event === undefined) return false
+    await this.#catalogue.put({ ...record, state: transition(record.state, event) })
+    void this.#release(record)
+    return true
+  }
+
+  /** Its cgroup and its mount; RemoveContainer takes what this leaves. */
+  async #release({ id, handler }: ContainerRecord): Promise<void> {
+    using _lock = await this.#locks.acquire(id)
+    if (this.#catalogue.find(id) === undefined) return
+    const { monitor, rootfs } = this.#context.ports
+    try {
+      await monitor.release(id, handler)
+      await rootfs.unmount(id)
+    } catch (error) {
+      this.#log(id, error, 'an exited container could not be released; its removal tries again')
+    }
+  }
+
+  #log(id: string, error: unknown, message: string): void {
+    this.#context.log.warn({ containerId: id, err: describeError(error) }, message)
+  }
+}

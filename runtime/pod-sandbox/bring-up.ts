@@ -1,0 +1,90 @@
+import { cgroupsPath } from '../oci-spec/cgroups-path.ts'
+import { buildInitSpec } from '../oci-spec/init-spec.ts'
+import type { NamespacePaths } from '../ports.ts'
+import type { RuntimeContext } from '../runtime-context.ts'
+import type { Process, SandboxRecord, SandboxState } from './record.ts'
+
+const SHM_SIZE_BYTES = 64 << 20
+
+/** Makes all that a sandbox consists of. What it leaves behind when it throws, `teardownSandbox` removes. */
+export async function bringUpSandbox(
+  record: SandboxRecord,
+  context: RuntimeContext,
+): Promise<Extract<SandboxState, { phase: 'ready' }>> {
+  const { id, spec } = record
+  const { ports } = context
+  const ownNetwork = spec.namespaces.network === 'pod'
+  const ownIpc = spec.namespaces.ipc === 'pod'
+
+  await ports.podCgroups.ensure(id, spec.cgroupParent)
+  const namespaces = await ports.namespaces.create(id, {
+    network: ownNetwork,
+    ipc: ownIpc,
+    uts: ownNetwork, // A pod on the host's network has the host's name.
+    hostname: spec.hostname,
+    sysctls: spec.sysctls,
+  })
+  const files = makeFiles(record, context)
+  const attached = attach(record, namespaces, context)
+  await Promise.allSettled([files, attached]) // Neither may still act when a failure of the other is torn down.
+  await files
+  const ips = await attached
+  if (spec.namespaces.pid !== 'pod') return { phase: 'ready', ips }
+  return { phase: 'ready', ips, init: await startInit(record, namespaces, context) }
+}
+
+async function makeFiles({ id, spec }: SandboxRecord, { ports }: RuntimeContext): Promise<void> {
+  if (spec.logDirectory !== '') await ports.files.makeLogDirectory(spec.logDirectory)
+  await ports.files.create(id, {
+    hostname: spec.namespaces.network === 'pod' ? spec.hostname : '',
+    dns: spec.dns,
+    shmSizeBytes: spec.namespaces.ipc === 'pod' ? SHM_SIZE_BYTES : undefined,
+    initRootfs: spec.namespaces.pid === 'pod',
+  })
+}
+
+async function attach(
+  { id, spec }: SandboxRecord,
+  { network }: NamespacePaths,
+  { ports }: RuntimeContext,
+): Promise<readonly string[]> {
+  if (network === undefined) return []
+  return ports.network.attach({
+    sandboxId: id,
+    netnsPath: network,
+    pod: spec.metadata,
+    portMappings: spec.portMappings,
+    dns: spec.dns,
+    annotations: spec.annotations,
+    cgroupParent: spec.cgroupParent,
+  })
+}
+
+/** A container of its own, of the sandbox's id, whose PID namespace the pod's containers join. */
+async function startInit(
+  sandbox: SandboxRecord,
+  namespaces: NamespacePaths,
+  { ports, host, options }: RuntimeContext,
+): Promise<{ readonly init: Process; readonly monitor: Process }> {
+  const { id, spec } = sandbox
+  const path = cgroupsPath(spec.cgroupParent, id, host.cgroupDriver)
+  const started = await ports.monitor.create({
+    id,
+    handler: spec.handler,
+    ociSpec: buildInitSpec({
+      sandbox,
+      programPath: options.initPath(),
+      rootfsPath: options.sandboxPaths(id).initRootfs,
+      namespaces,
+      host,
+      cgroupsPath: path,
+    }),
+    cgroupsPath: path,
+    tty: false,
+    stdin: false,
+    stdinOnce: false,
+    logFile: '',
+  })
+  await ports.monitor.start(id, spec.handler)
+  return started
+}

@@ -1,0 +1,22 @@
+import type { RuntimeContext } from '../runtime-context.ts'
+import { runTeardown } from '../teardown-steps.ts'
+import type { SandboxRecord } from './record.ts'
+
+/**
+ * Gives back all that a sandbox may hold but its record, last acquired first. Called by a failed RunPodSandbox,
+ * by StopPodSandbox, RemovePodSandbox and the reconciler; what is gone already is no failure.
+ */
+export async function teardownSandbox({ id, spec }: SandboxRecord, { ports }: RuntimeContext): Promise<void> {
+  const { network } = await ports.namespaces.find(id)
+  await runTeardown(`pod sandbox ${id}`, [
+    ...(spec.namespaces.pid === 'pod'
+      ? [['remove its init', () => ports.monitor.remove(id, spec.handler)] as const]
+      : []),
+    ...(spec.namespaces.network === 'pod'
+      ? [['detach its network', () => ports.network.detach(id, network)] as const]
+      : []),
+    ['remove its files', () => ports.files.remove(id)],
+    ['remove its namespaces', () => ports.namespaces.remove(id)],
+    ['remove its cgroup', () => ports.podCgroups.remove(id)],
+  ])
+}

@@ -1,0 +1,83 @@
+import { describeError } from '#lib/errors.ts'
+import { KeyedMutex } from '#lib/keyed-mutex.ts'
+import { Catalogue } from './catalogue.ts'
+import { Containers } from './container/containers.ts'
+import type { ContainerRecord } from './container/record.ts'
+import type { SandboxRecord } from './pod-sandbox/record.ts'
+import { Sandboxes } from './pod-sandbox/sandboxes.ts'
+import type { RuntimeContext } from './runtime-context.ts'
+import type { ContainerService, SandboxService } from './services.ts'
+
+export interface Runtime {
+  readonly sandboxes: SandboxService
+  readonly containers: ContainerService
+  /** Before the first call: brings the records up to date with the host and removes what no record owns. */
+  recover(): Promise<void>
+  /** Goes on with teardowns that did not get to their end; to be called from time to time. */
+  retryUnfinished(): Promise<void>
+}
+
+export function createRuntime(context: RuntimeContext): Runtime {
+  const { ports, log } = context
+  const locks = { sandboxes: new KeyedMutex(), containers: new KeyedMutex() }
+  const sandboxRecords = new Catalogue<SandboxRecord>('pod sandbox', ports.sandboxRecords)
+  const containerRecords = new Catalogue<ContainerRecord>('container', ports.containerRecords)
+  const containers = new Containers(containerRecords, (id) => sandboxes.ready(id), locks, context)
+  const sandboxes = new Sandboxes(sandboxRecords, containers, locks.sandboxes, context)
+
+  /** One object that cannot be brought up to date keeps no other from it. */
+  async function attempt(fields: object, step: () => Promise<void>): Promise<void> {
+    try {
+      await step()
+    } catch (error) {
+      log.warn(
+        { ...fields, err: describeError(error) },
+        'could not be brought up to date; it is tried again later',
+      )
+    }
+  }
+
+  async function recoverAll(): Promise<void> {
+    for (const record of containerRecords.all()) {
+      const hasSandbox = sandboxRecords.find(record.spec.sandboxId) !== undefined
+      await attempt({ containerId: record.id }, () => containers.recover(record, hasSandbox))
+    }
+    for (const record of sandboxRecords.all()) {
+      await attempt({ sandboxId: record.id }, () => sandboxes.recover(record))
+    }
+  }
+
+  async function removeLeftovers(): Promise<void> {
+    const known = (id: string): boolean =>
+      containerRecords.find(id) !== undefined || sandboxRecords.find(id) !== undefined
+    for (const id of await ports.monitor.leftovers()) {
+      if (!known(id)) await attempt({ containerId: id }, () => ports.monitor.remove(id, ''))
+    }
+    for (const id of await ports.rootfs.leftovers()) {
+      if (!known(id)) await attempt({ containerId: id }, () => ports.rootfs.remove(id))
+    }
+  }
+
+  return {
+    sandboxes,
+    containers,
+
+    async recover() {
+      await sandboxRecords.load()
+      await containerRecords.load()
+      await recoverAll()
+      await removeLeftovers()
+    },
+
+    async retryUnfinished() {
+      for (const record of containerRecords.all()) {
+        if (record.state.phase !== 'creating') continue
+        await attempt({ containerId: record.id }, () => containers.recover(record, true))
+      }
+      for (const record of sandboxRecords.all()) {
+        if (record.state.phase !== 'creating' && record.state.phase !== 'stopping') continue
+        await attempt({ sandboxId: record.id }, () => sandboxes.recover(record))
+      }
+    },
+  }
+}
