@@ -51,7 +51,7 @@ export interface LoadedConfig {
   origin(path: KeyPath): string | undefined
 }
 
-export const DEFAULT_FILE = '/etc/cri-ts/config.toml'
+const DEFAULT_FILE = '/etc/cri-ts/config.toml'
 const BUILT_IN = { runtime: { handlers: { crun: {}, runc: {} } } }
 
 /**
