@@ -1,0 +1,225 @@
+import { randomBytes } from 'node:crypto'
+import { closeSync, openSync, renameSync } from 'node:fs'
+import { open } from 'node:fs/promises'
+import { join } from 'node:path'
+import { syncfs } from '#linux/libc.ts'
+import type { ImageRecords, StoredImage, StoredLayer } from './image-records.ts'
+import type { LayerSource } from './image-source.ts'
+import { checkLayerType } from './layer-decoder.ts'
+import { LayerSlots } from './layer-slots.ts'
+import type { Trash } from './trash.ts'
+import type { UntarLimits } from './untar-messages.ts'
+import type { Unpacked, UntarPool } from './untar-pool.ts'
+
+export interface LayerStoreOptions {
+  /** Each layer is a directory in it. */
+  readonly directory: string
+  readonly records: ImageRecords
+  readonly pool: Pick<UntarPool, 'untar'>
+  readonly trash: Trash
+  readonly limits: UntarLimits
+  /** Called before each step of a commit, by name: for tests that stop there. */
+  readonly atStep: (step: string) => void
+}
+
+/** A layer that stays here until it is released, or for good if an image with it was committed before. */
+export interface LayerClaim {
+  readonly compressedBytes: number
+  release(): Promise<void>
+}
+
+/** A layer on its way: unpacked under a name that no record knows. */
+interface Ingest {
+  readonly diffId: string
+  readonly directory: string
+  readonly abort: AbortController
+  readonly unpacked: Promise<Unpacked>
+  users: number
+  isCommitted: boolean
+}
+
+const PARALLEL_LAYERS = 6
+
+/**
+ * Unpacked layers, each once, whichever images have it: an overlayfs lower directory does not depend on those
+ * below, so that its diff id alone names it.
+ *
+ *   claim: fetch, unpack into tmp-… ──▶ commit: syncfs, rename, fsync, record ──▶ collect: record, rename, delete
+ */
+export class LayerStore {
+  readonly #options: LayerStoreOptions
+  readonly #slots = new LayerSlots(PARALLEL_LAYERS)
+  readonly #ingests = new Map<string, Ingest>()
+  /** How many claims want a layer to stay. */
+  readonly #pins = new Map<string, number>()
+
+  constructor(options: LayerStoreOptions) {
+    this.#options = options
+  }
+
+  /** Where a layer lies. */
+  path(layerNumber: number): string {
+    return join(this.#options.directory, layerNumber.toString(36))
+  }
+
+  /** Sees to it that the layer is here or ready to be committed; who comes second shares the work of the first. */
+  async claim(source: LayerSource, signal: AbortSignal): Promise<LayerClaim> {
+    const unpin = this.#pin(source.diffId)
+    try {
+      const { compressedBytes, leave } = await this.#obtain(source, signal)
+      return { compressedBytes, release: () => leave().finally(unpin) }
+    } catch (error) {
+      unpin()
+      throw error
+    }
+  }
+
+  /** Makes claimed layers and their image visible, all of it or nothing. One at a time. */
+  async commit(image: StoredImage): Promise<void> {
+    const { directory, records, atStep } = this.#options
+    const fresh = [...new Set(image.diffIds)]
+      .filter((diffId) => records.layer(diffId) === undefined)
+      .map((diffId) => this.#claimed(diffId))
+    const layers = await Promise.all(
+      fresh.map(async (ingest) => this.#layerOf(ingest, await ingest.unpacked)),
+    )
+    atStep('sync')
+    if (fresh.length > 0) await syncFilesystem(directory)
+    const placed: (() => void)[] = []
+    try {
+      atStep('rename')
+      for (const [index, layer] of layers.entries()) {
+        const from = fresh[index]?.directory ?? ''
+        renameSync(from, this.path(layer.number))
+        placed.push(() => renameSync(this.path(layer.number), from))
+      }
+      if (fresh.length > 0) await syncDirectory(directory)
+      atStep('commit')
+      records.putImage(image, layers)
+    } catch (error) {
+      for (const undo of placed) undo()
+      throw error
+    }
+    for (const ingest of fresh) {
+      ingest.isCommitted = true
+      this.#ingests.delete(ingest.diffId)
+    }
+    atStep('committed')
+  }
+
+  /** Deletes the layers that nothing uses. */
+  collect(): void {
+    const { records, trash, atStep } = this.#options
+    const numbers = records.dropUnusedLayers(new Set(this.#pins.keys()))
+    if (numbers.length > 0) atStep('discard')
+    for (const number of numbers) trash.discard(this.path(number))
+  }
+
+  async #obtain(source: LayerSource, signal: AbortSignal) {
+    for (;;) {
+      signal.throwIfAborted()
+      const stored = this.#options.records.layer(source.diffId)
+      if (stored !== undefined) return { compressedBytes: stored.compressedBytes, leave: async () => {} }
+      const joined = this.#ingests.get(source.diffId)
+      const ingest = joined ?? this.#begin(source)
+      ingest.users += 1
+      try {
+        const { compressedBytes } = await untilAborted(ingest.unpacked, signal)
+        return { compressedBytes, leave: () => this.#leave(ingest) }
+      } catch (error) {
+        await this.#leave(ingest)
+        // That another's source failed does not mean that ours does.
+        if (joined === undefined || signal.aborted) throw error
+      }
+    }
+  }
+
+  #begin(source: LayerSource): Ingest {
+    checkLayerType(source.mediaType, source.digest)
+    const { directory, trash } = this.#options
+    const abort = new AbortController()
+    const target = join(directory, `tmp-${randomBytes(8).toString('hex')}`)
+    const unpacked = this.#unpack(source, target, abort.signal).catch((error: unknown) => {
+      if (this.#ingests.get(source.diffId) === ingest) this.#ingests.delete(source.diffId)
+      trash.discard(target)
+      throw error
+    })
+    const ingest: Ingest = {
+      diffId: source.diffId,
+      directory: target,
+      abort,
+      unpacked,
+      users: 0,
+      isCommitted: false,
+    }
+    this.#ingests.set(source.diffId, ingest)
+    return ingest
+  }
+
+  async #unpack(source: LayerSource, directory: string, signal: AbortSignal): Promise<Unpacked> {
+    using _slot = await this.#slots.take(signal)
+    const { digest, diffId } = source
+    const job = { directory, digest, diffId, limits: this.#options.limits }
+    return await this.#options.pool.untar(job, (stop) => source.open(stop), signal)
+  }
+
+  #pin(diffId: string): () => void {
+    this.#pins.set(diffId, (this.#pins.get(diffId) ?? 0) + 1)
+    return () => {
+      const left = (this.#pins.get(diffId) ?? 1) - 1
+      if (left > 0) this.#pins.set(diffId, left)
+      else this.#pins.delete(diffId)
+    }
+  }
+
+  /** The last to leave a layer that was not committed takes it away. */
+  async #leave(ingest: Ingest): Promise<void> {
+    ingest.users -= 1
+    if (ingest.users > 0 || ingest.isCommitted) return
+    if (this.#ingests.get(ingest.diffId) === ingest) this.#ingests.delete(ingest.diffId)
+    ingest.abort.abort()
+    await ingest.unpacked.then(
+      () => this.#options.trash.discard(ingest.directory),
+      () => {}, // It was discarded when it failed.
+    )
+  }
+
+  #claimed(diffId: string): Ingest {
+    const ingest = this.#ingests.get(diffId)
+    if (ingest === undefined) throw new Error(`layer ${diffId} is committed without a claim`)
+    return ingest
+  }
+
+  #layerOf({ diffId }: Ingest, { compressedBytes, usedBytes, usedInodes }: Unpacked): StoredLayer {
+    const number = this.#options.records.nextLayerNumber()
+    return { number, diffId, compressedBytes, usedBytes, usedInodes }
+  }
+}
+
+/** Leaves a shared promise when the signal says so; the promise goes on. */
+async function untilAborted<Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> {
+  const { promise: aborted, reject } = Promise.withResolvers<never>()
+  const stop = (): void => reject(signal.reason)
+  signal.addEventListener('abort', stop)
+  try {
+    return await Promise.race([promise, aborted])
+  } finally {
+    signal.removeEventListener('abort', stop)
+  }
+}
+
+/** All that the layers' threads wrote. */
+async function syncFilesystem(directory: string): Promise<void> {
+  const fd = openSync(directory, 'r')
+  try {
+    await syncfs(fd)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+/** The directory's own entries. */
+async function syncDirectory(directory: string): Promise<void> {
+  await using handle = await open(directory)
+  await handle.sync()
+}

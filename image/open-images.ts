@@ -1,0 +1,90 @@
+import { mkdirSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Log } from '#lib/log.ts'
+import type { Clock, ImageRootfs } from '#runtime/ports.ts'
+import type { ImageRecords } from './image-records.ts'
+import { LocalImageStore } from './image-store.ts'
+import { LayerStore } from './layer-store.ts'
+import { createRootfs, type RootfsOptions } from './rootfs.ts'
+import { Trash } from './trash.ts'
+import type { UntarLimits } from './untar-messages.ts'
+import { UntarPool } from './untar-pool.ts'
+
+export interface ImagesOptions extends Pick<RootfsOptions, 'mountPoint' | 'fullName'> {
+  /** Layers, records and what containers write lie in it. */
+  readonly root: string
+  readonly records: ImageRecords
+  readonly clock: Clock
+  readonly log: Log
+  readonly isPinned?: (names: readonly string[]) => boolean
+  readonly limits?: UntarLimits
+  /** Called before each step by name: for tests that stop there. */
+  readonly atStep?: (step: string) => void
+}
+
+export interface Images extends AsyncDisposable {
+  readonly store: LocalImageStore
+  readonly rootfs: ImageRootfs
+  /** Resolves when what was removed is deleted. */
+  settled(): Promise<void>
+}
+
+const defaultLimits: UntarLimits = { sizeBytes: 64 * 2 ** 30, entries: 2_000_000 }
+
+/**
+ * The image store of a root directory and the root file systems made from it. What a crash left half made is
+ * removed, images whose layers are lost are dropped and logged.
+ *
+ *   root/layers/1a   an unpacked layer      root/rootfs/ID/{upper,work}   what a container writes
+ *   root/trash/…     on its way out         root/images.db                the records
+ */
+export function openImages(options: ImagesOptions): Images {
+  const { root, records, log } = options
+  const directory = (name: string): string => join(root, name)
+  for (const name of ['layers', 'rootfs']) mkdirSync(directory(name), { recursive: true, mode: 0o711 })
+  const pool = new UntarPool()
+  const trash = new Trash(directory('trash'), pool, log)
+  const layers = new LayerStore({
+    directory: directory('layers'),
+    records,
+    pool,
+    trash,
+    limits: options.limits ?? defaultLimits,
+    atStep: options.atStep ?? (() => {}),
+  })
+  sweep(options, layers, trash)
+  const store = new LocalImageStore({
+    root,
+    records,
+    layers,
+    clock: options.clock,
+    log,
+    isPinned: options.isPinned ?? (() => false),
+  })
+  return {
+    store,
+    rootfs: createRootfs({ ...options, directory: directory('rootfs'), images: store, layers, trash }),
+    settled: () => trash.settled(),
+    async [Symbol.asyncDispose]() {
+      await trash.settled()
+      await pool[Symbol.asyncDispose]()
+    },
+  }
+}
+
+/** Makes the directories and the records agree: the records decide, but for what is not there. */
+function sweep({ root, records, log }: ImagesOptions, layers: LayerStore, trash: Trash): void {
+  trash.empty()
+  const found = new Set(readdirSync(join(root, 'layers')).map((name) => join(root, 'layers', name)))
+  for (const { number, diffId } of records.layers()) {
+    if (found.delete(layers.path(number))) continue
+    const images = records.dropLostLayer(number)
+    log.warn({ layer: diffId, images }, 'a layer is lost: its images are dropped, pull them again')
+  }
+  for (const unowned of found) trash.discard(unowned)
+  const containers = new Set(records.rootfsIds())
+  for (const id of readdirSync(join(root, 'rootfs'))) {
+    if (!containers.has(id)) trash.discard(join(root, 'rootfs', id))
+  }
+  layers.collect()
+}

@@ -1,0 +1,145 @@
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  constants,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { CriError, errnoOf, notFound } from '#lib/errors.ts'
+import { getExtendedAttribute, openInRoot, unmount } from '#linux/libc.ts'
+import { isMounted, type OverlayLayers, overlayMounter } from '#linux/overlay.ts'
+import type { ImageRootfs, LocalImage } from '#runtime/ports.ts'
+import type { ImageRecords } from './image-records.ts'
+import type { ImageStore } from './image-source.ts'
+import type { LayerStore } from './layer-store.ts'
+import type { Trash } from './trash.ts'
+
+export interface RootfsOptions {
+  /** What containers write: a directory each. */
+  readonly directory: string
+  /** Where a container's root file system is mounted. */
+  readonly mountPoint: (containerId: string) => string
+  /** A reference's full name: `docker.io/library/busybox:latest` of `busybox`. Throws invalid-argument. */
+  readonly fullName: (reference: string) => string
+  readonly images: Pick<ImageStore, 'find'>
+  readonly layers: Pick<LayerStore, 'path' | 'collect'>
+  readonly records: ImageRecords
+  readonly trash: Trash
+}
+
+const FILE_LIMIT_BYTES = 1 << 20
+const O_PATH = 0o10000000
+
+/** Root file systems of containers: the image's layers and one to write into, by overlayfs. */
+export function createRootfs(options: RootfsOptions): ImageRootfs {
+  const { directory, mountPoint, fullName, images, layers, records, trash } = options
+  const mountOverlay = overlayMounter()
+  const ownDirectory = (containerId: string): string => join(directory, containerId)
+
+  return {
+    async resolve(reference): Promise<LocalImage> {
+      const image = images.find(reference) ?? images.find(fullName(reference))
+      if (image !== undefined) return { id: image.id, config: image.config }
+      throw new CriError('not-found', `image ${reference} is not here: pull it first`)
+    },
+
+    async mount(containerId, imageId) {
+      const target = mountPoint(containerId)
+      if (isMounted(target)) return target
+      if (records.rootfs(containerId) === undefined) {
+        const image = images.find(imageId)
+        if (image === undefined) throw notFound('image', imageId)
+        records.putRootfs(containerId, image.id) // First: from here on `remove` and `leftovers` know of it.
+      }
+      const paths = (records.rootfs(containerId) ?? []).map((number) => layers.path(number))
+      mkdirSync(target, { recursive: true, mode: 0o711 })
+      mountOverlay(prepare(ownDirectory(containerId), paths), target)
+      return target
+    },
+
+    unmount: (containerId) => unmount(mountPoint(containerId)),
+
+    async remove(containerId) {
+      const target = mountPoint(containerId)
+      await unmount(target)
+      removeDirectory(target)
+      records.removeRootfs(containerId)
+      trash.discard(ownDirectory(containerId))
+      layers.collect()
+    },
+
+    async readFile(containerId, path) {
+      return readFileInRoot(mountPoint(containerId), path)
+    },
+
+    leftovers: async () => records.rootfsIds(),
+  }
+}
+
+/** Makes the directories of an overlay; what was written before stays. `paths`: the layers, base first. */
+function prepare(home: string, paths: readonly string[]): OverlayLayers {
+  const empty = join(home, 'empty')
+  const [top = empty, ...below] = visible(paths)
+  const overlay = { lower: [top, ...below] as const, upper: join(home, 'upper'), work: join(home, 'work') }
+  mkdirSync(home, { recursive: true, mode: 0o711 })
+  if (top === empty) mkdirSync(empty, { recursive: true })
+  // Overlayfs marks a volatile layer as used once; it is the daemon that knows better.
+  rmSync(overlay.work, { recursive: true, force: true })
+  mkdirSync(overlay.work, { mode: 0o700 })
+  if (statSync(overlay.upper, { throwIfNoEntry: false }) === undefined) makeUpper(overlay.upper, top)
+  return overlay
+}
+
+/** The layers that are seen, top first: one that an image has twice at its upper place, none below an opaque root. */
+function visible(paths: readonly string[]): readonly string[] {
+  const topFirst = [...new Set(paths.toReversed())]
+  const opaque = topFirst.findIndex(
+    (path) => getExtendedAttribute(path, 'trusted.overlay.opaque') !== undefined,
+  )
+  return opaque < 0 ? topFirst : topFirst.slice(0, opaque + 1)
+}
+
+/** The root directory's owner and mode are those of the upper directory. */
+function makeUpper(upper: string, top: string): void {
+  const { uid, gid, mode } = statSync(top)
+  const unfinished = `${upper}.new`
+  mkdirSync(unfinished, { recursive: true })
+  chownSync(unfinished, uid, gid)
+  chmodSync(unfinished, mode & 0o7777)
+  renameSync(unfinished, upper)
+}
+
+function removeDirectory(path: string): void {
+  try {
+    rmdirSync(path)
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw error
+  }
+}
+
+/** Nothing outside the root is opened, and of what is inside only a file, by way of O_PATH: opening a device acts. */
+function readFileInRoot(root: string, path: string): string | undefined {
+  using fds = new DisposableStack()
+  const openAt = (fd: number): number => fds.adopt(fd, closeSync)
+  try {
+    const rootFd = openAt(openSync(root, constants.O_RDONLY | constants.O_DIRECTORY))
+    const found = openAt(openInRoot(rootFd, path, O_PATH))
+    const stat = fstatSync(found)
+    if (!stat.isFile()) return undefined
+    if (stat.size > FILE_LIMIT_BYTES) {
+      throw new CriError('failed-precondition', `${path} in the image is ${stat.size} bytes long, over 1 MiB`)
+    }
+    return readFileSync(`/proc/self/fd/${found}`, 'utf8')
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR', 'ELOOP'].includes(errnoOf(error) ?? '')) return undefined
+    throw error
+  }
+}

@@ -1,0 +1,57 @@
+import { randomBytes } from 'node:crypto'
+import { mkdirSync, readdirSync, renameSync } from 'node:fs'
+import { join } from 'node:path'
+import { describeError, errnoOf } from '#lib/errors.ts'
+import type { Log } from '#lib/log.ts'
+import type { UntarPool } from './untar-pool.ts'
+
+/** Trees that are to go: out of sight at once, deleted in the background, and at the next start what was left. */
+export class Trash {
+  readonly #directory: string
+  readonly #pool: Pick<UntarPool, 'remove'>
+  readonly #log: Log
+  readonly #running = new Set<Promise<void>>()
+
+  /** `directory` lies on the file system of all that is put into it. */
+  constructor(directory: string, pool: Pick<UntarPool, 'remove'>, log: Log) {
+    this.#directory = directory
+    this.#pool = pool
+    this.#log = log
+    mkdirSync(directory, { recursive: true, mode: 0o700 })
+  }
+
+  /** A path that is not there is fine. */
+  discard(path: string): void {
+    const grave = join(this.#directory, randomBytes(8).toString('hex'))
+    try {
+      renameSync(path, grave)
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') return
+      throw error
+    }
+    this.#delete(grave)
+  }
+
+  /** Deletes what an earlier run left. */
+  empty(): void {
+    for (const name of readdirSync(this.#directory)) this.#delete(join(this.#directory, name))
+  }
+
+  /** Resolves when all that was discarded is deleted. */
+  async settled(): Promise<void> {
+    while (this.#running.size > 0) await Promise.all(this.#running)
+  }
+
+  #delete(grave: string): void {
+    const deletion: Promise<void> = this.#pool
+      .remove(grave)
+      .catch((error: unknown) =>
+        this.#log.warn(
+          { path: grave, error: describeError(error) },
+          'a tree was not deleted: the next start tries again',
+        ),
+      )
+      .finally(() => this.#running.delete(deletion))
+    this.#running.add(deletion)
+  }
+}
