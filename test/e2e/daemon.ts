@@ -1,0 +1,160 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import { promisify } from 'node:util'
+import { type CriClient, connect } from '#cri/client.ts'
+import type { SnapshotScope } from './host-snapshot.ts'
+import { requireIsolation } from './isolation.ts'
+import { bridgeNetwork } from './networks.ts'
+import { until } from './until.ts'
+
+const run = promisify(execFile)
+const CRI_TS = new URL('../../bin/cri-ts', import.meta.url).pathname
+const CRICTL = join(process.env['CRI_TS_CACHE'] ?? '/var/cache/cri-ts', 'crictl-v1.36.0/crictl')
+const ANSWER_LIMIT_BYTES = 64 << 20
+
+export interface DaemonOptions {
+  /** Lines of TOML that go into the configuration file, `[image]` table and all. */
+  readonly config?: string
+  /** The conf lists by file name; one bridge network with host ports unless given. */
+  readonly networks?: { readonly [file: string]: string }
+  readonly env?: { readonly [name: string]: string }
+}
+
+/** The built daemon on directories of its own. It may be stopped, killed and started again; `await using` ends it. */
+export interface Daemon extends AsyncDisposable {
+  /** Holds all that it has: root, state, conf lists, logs. */
+  readonly directory: string
+  readonly root: string
+  readonly state: string
+  readonly networks: string
+  readonly socket: string
+  readonly rpc: CriClient['call']
+  readonly pid: () => number
+  /** Where a leak check has to look. */
+  readonly scope: () => SnapshotScope
+  /** Answers crictl's stdout; throws with its stderr. */
+  crictl(...args: readonly string[]): Promise<string>
+  /** The same of a command that prints JSON. */
+  // biome-ignore lint/suspicious/noExplicitAny: crictl's output, which each test looks into by name.
+  crictlJson(...args: readonly string[]): Promise<any>
+  criTs(...args: readonly string[]): Promise<string>
+  start(): Promise<void>
+  stop(): Promise<void>
+  kill9(): Promise<void>
+  log(): string
+}
+
+/** Starts a daemon, and waits until it serves. Everything of it is gone after its disposal. */
+export async function startDaemon(options: DaemonOptions = {}): Promise<Daemon> {
+  requireIsolation()
+  const daemon = prepareDaemon(options)
+  await daemon.start()
+  return daemon
+}
+
+interface Files {
+  readonly directory: string
+  readonly root: string
+  readonly state: string
+  readonly networks: string
+  readonly configFile: string
+  readonly logFile: string
+  readonly crictlConfig: string
+  readonly socket: string
+}
+
+function prepareFiles({ config = '', networks }: DaemonOptions): Files {
+  mkdirSync('/var/lib/cri-ts-test', { recursive: true })
+  const directory = mkdtempSync('/var/lib/cri-ts-test/')
+  const state = `/run/cri-ts-test-${basename(directory)}`
+  const files = {
+    directory,
+    root: join(directory, 'root'),
+    state,
+    networks: join(directory, 'net.d'),
+    configFile: join(directory, 'config.toml'),
+    logFile: join(directory, 'daemon.log'),
+    crictlConfig: join(directory, 'crictl.yaml'),
+    socket: join(state, 'cri-ts.sock'),
+  }
+  mkdirSync(files.networks)
+  for (const [file, text] of Object.entries(networks ?? { '10-pods.conflist': bridgeNetwork(directory) })) {
+    writeFileSync(join(files.networks, file), text)
+  }
+  const top = { root: files.root, state, listen: files.socket, log_level: 'debug' }
+  const lines = Object.entries(top).map(([key, value]) => `${key} = ${JSON.stringify(value)}`)
+  writeFileSync(
+    files.configFile,
+    [...lines, config, '[cni]', `conf_dir = "${files.networks}"`, ''].join('\n'),
+  )
+  writeFileSync(files.crictlConfig, '')
+  return files
+}
+
+function prepareDaemon(options: DaemonOptions): Daemon {
+  const files = prepareFiles(options)
+  const { directory, root, state, networks, configFile, logFile, socket } = files
+  const log = (): string => (existsSync(logFile) ? readFileSync(logFile, 'utf8') : '')
+  const client = connect(socket)
+  let child: ChildProcess | undefined
+
+  const crictl = async (...args: readonly string[]): Promise<string> => {
+    const where = ['--config', files.crictlConfig, '-r', `unix://${socket}`, '-i', `unix://${socket}`]
+    const { stdout } = await run(CRICTL, [...where, '--timeout', '30s', ...args], {
+      maxBuffer: ANSWER_LIMIT_BYTES,
+    })
+    return stdout
+  }
+  const end = async (signal: NodeJS.Signals): Promise<void> => {
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
+    const exited = once(child, 'exit')
+    child.kill(signal)
+    await exited
+  }
+  const daemon: Daemon = {
+    directory,
+    root,
+    state,
+    networks,
+    socket,
+    rpc: client.call,
+    pid: () => child?.pid ?? 0,
+    scope: () => ({
+      daemonPid: child?.pid ?? 0,
+      directories: [root, state, join(directory, 'cni'), networks],
+    }),
+    crictl,
+    crictlJson: async (...args) => JSON.parse(await crictl(...args)),
+    criTs: async (...args) => (await run(CRI_TS, ['--config', configFile, ...args])).stdout,
+    async start() {
+      const fd = openSync(logFile, 'a')
+      child = spawn(CRI_TS, ['--config', configFile, 'serve'], {
+        stdio: ['ignore', fd, fd],
+        env: { ...process.env, ...options.env },
+      })
+      const ready = async () => child?.exitCode === null && (await serves(client))
+      await until('the daemon serves', ready).catch((cause: unknown) => {
+        throw new Error(`the daemon did not start:\n${log()}`, { cause })
+      })
+    },
+    stop: () => end('SIGTERM'),
+    kill9: () => end('SIGKILL'),
+    log,
+    async [Symbol.asyncDispose]() {
+      client[Symbol.dispose]()
+      await end('SIGTERM')
+      rmSync(directory, { recursive: true, force: true })
+      rmSync(state, { recursive: true, force: true })
+    },
+  }
+  return daemon
+}
+
+/** ListContainers is answered only after the state has been reconciled. */
+const serves = (client: CriClient): Promise<boolean> =>
+  client.call('ListContainers', {}, { timeoutMs: 1000 }).then(
+    () => true,
+    () => false,
+  )

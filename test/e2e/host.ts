@@ -1,0 +1,48 @@
+import { afterAll, afterEach, beforeAll, beforeEach, onTestFailed, test } from 'vitest'
+import { busyboxImage } from './busybox.ts'
+import { type Daemon, type DaemonOptions, startDaemon } from './daemon.ts'
+import { type LeakCheck, startLeakCheck } from './leak-check.ts'
+import { IMAGE, runPod } from './pod.ts'
+
+export const HANDLERS = ['crun', 'runc'] as const
+
+/** A test of its own for each handler; its name begins with `%s`. */
+export const testOnEach = test.for(HANDLERS)
+
+/**
+ * One daemon with an image for the tests of a file, and a leak check around each of them. Call it at the top of the
+ * file and of no `describe`; the daemon is there once a test runs.
+ */
+export function useDaemon(
+  options: (() => DaemonOptions | Promise<DaemonOptions>) | DaemonOptions = {},
+): () => Daemon {
+  let daemon: Daemon | undefined
+  let leaks: LeakCheck
+  const there = (): Daemon => {
+    if (daemon === undefined) throw new Error('the daemon was not started')
+    return daemon
+  }
+  beforeAll(async () => {
+    daemon = await startDaemon(typeof options === 'function' ? await options() : options)
+    await daemon.criTs('images', 'import', '--name', IMAGE, busyboxImage())
+    await warmUp(daemon)
+  })
+  beforeEach(() => {
+    const from = there().log().length
+    leaks = startLeakCheck(there().scope())
+    onTestFailed(() => console.error(there().log().slice(from)))
+  })
+  afterEach(() => leaks.expectNone())
+  afterAll(() => daemon?.[Symbol.asyncDispose]())
+  return there
+}
+
+/** The first pod makes what stays: the bridge, the tables and chains of iptables, the daemon's own directories. */
+async function warmUp(daemon: Daemon): Promise<void> {
+  for (const handler of HANDLERS) {
+    await using pod = await runPod(daemon, handler, {
+      port_mappings: [{ protocol: 0, container_port: 1, host_port: 65_000 }],
+    })
+    await (await pod.run()).exec('true')
+  }
+}
