@@ -1,0 +1,29 @@
+import type { ImageRecord, ImageStore } from '#image/image-source.ts'
+import { isImageId, parseReference } from '#image/reference.ts'
+import { invalidArgument } from '#lib/errors.ts'
+import type { ImageSpec } from '#proto/gen/runtime/v1/api.ts'
+import { ignored } from '../ignored.ts'
+
+/**
+ * The local image that an image spec names: by id, by a prefix of one as crictl shows it, by tag or by digest.
+ * A name goes before a prefix of an id that looks the same. Throws invalid-argument for what is no reference.
+ */
+export function findImage(
+  store: Pick<ImageStore, 'find'>,
+  spec: ImageSpec | undefined,
+): ImageRecord | undefined {
+  const text = readImageSpec(spec)
+  if (isImageId(text)) return store.find(text)
+  const { canonical, tagged = '' } = parseReference(text)
+  return store.find(canonical ?? tagged) ?? (/^[0-9a-f]{3,63}$/.test(text) ? store.find(text) : undefined)
+}
+
+/** The reference in an image spec. Throws invalid-argument where there is none. */
+export function readImageSpec(spec: ImageSpec | undefined): string {
+  if (spec === undefined || spec.image === '') throw invalidArgument('image.image is empty: name an image')
+  ignored(spec.annotations, 'they are for runtimes that choose how to store an image by them')
+  ignored(spec.userSpecifiedImage, 'what the pod says; kubelet has made image of it')
+  ignored(spec.runtimeHandler, 'every handler runs the same images')
+  ignored(spec.imageRef, 'it belongs to statuses')
+  return spec.image
+}

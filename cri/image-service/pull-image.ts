@@ -1,0 +1,23 @@
+import type { RequestAuth } from '#image/auth-credentials.ts'
+import type { ImagePuller } from '#image/pull.ts'
+import type { AuthConfig, PullImageRequest, PullImageResponse } from '#proto/gen/runtime/v1/api.ts'
+import { ignored } from '../ignored.ts'
+import type { Handler } from '../unary.ts'
+import { readImageSpec } from './find-image.ts'
+
+/** Answers the image's id, the same that lists and container statuses show. A hang-up ends it, if nobody else waits for it. */
+export function pullImage(puller: ImagePuller): Handler<PullImageRequest, PullImageResponse> {
+  return async ({ image, auth, sandboxConfig }, { signal }) => {
+    ignored(sandboxConfig, "images and credentials do not depend on who asks: they are the request's")
+    return { imageRef: await puller.pull(readImageSpec(image), auth && convertAuth(auth), signal) }
+  }
+}
+
+const convertAuth = (auth: AuthConfig): RequestAuth => ({
+  username: auth.username,
+  password: auth.password,
+  auth: auth.auth,
+  serverAddress: auth.serverAddress,
+  identityToken: auth.identityToken,
+  registryToken: auth.registryToken,
+})

@@ -1,0 +1,186 @@
+import { createHash } from 'node:crypto'
+import { beforeEach, expect, test } from 'vitest'
+import type { RequestAuth } from '#image/auth-credentials.ts'
+import type { ImagePuller } from '#image/pull.ts'
+import {
+  type ImageSpec,
+  ImageStatusRequest,
+  ListImagesRequest,
+  PullImageRequest,
+  RemoveImageRequest,
+  StreamImagesRequest,
+} from '#proto/gen/runtime/v1/api.ts'
+import { FakeImageStore } from '#test/fakes/fake-image-store.ts'
+import { populated, recording, unreadFields } from '../unread-fields.ts'
+import { imageService } from './service.ts'
+
+const silent = () => {}
+const log = { debug: silent, info: silent, warn: silent, error: silent }
+const call = { log, signal: new AbortController().signal }
+
+let store = new FakeImageStore()
+let pulls: { reference: string; auth: RequestAuth | undefined }[] = []
+const puller: ImagePuller = {
+  async pull(reference, auth) {
+    pulls.push({ reference, auth })
+    return 'sha256:pulled'
+  },
+}
+const service = () => imageService({ store, puller, clock: { nowNs: () => '42' } })
+
+beforeEach(() => {
+  store = new FakeImageStore()
+  pulls = []
+})
+
+async function addImage(user: string, tags: string[], digests: string[] = []): Promise<string> {
+  const blob = Buffer.from(JSON.stringify({ config: { User: user }, rootfs: { diff_ids: [] } }))
+  const source = { config: blob, manifestDigest: undefined, layers: [], tags, digests }
+  return store.add(source, call.signal)
+}
+
+const spec = (image: string): ImageSpec => ({
+  image,
+  annotations: {},
+  userSpecifiedImage: '',
+  runtimeHandler: '',
+  imageRef: '',
+})
+const status = async (image: string, verbose = false) =>
+  service().imageStatus({ image: spec(image), verbose }, call)
+const digest = `sha256:${createHash('sha256').update('x').digest('hex')}`
+
+test('an image is found by id, by the beginning of its id, by any form of its tag and by digest', async () => {
+  const id = await addImage('', ['docker.io/library/busybox:latest'], [`docker.io/library/busybox@${digest}`])
+  const names = [
+    id,
+    id.slice('sha256:'.length),
+    id.slice('sha256:'.length, 20),
+    'busybox',
+    'busybox:latest',
+    'docker.io/library/busybox',
+    `busybox@${digest}`,
+    `busybox:other@${digest}`,
+  ]
+  for (const name of names) expect((await status(name)).image?.id, name).toBe(id)
+})
+
+test.for(['busybox:1', 'other', 'abc123', `sha256:${'0'.repeat(64)}`])(
+  'the status of %s, which is not here, is an answer without an image',
+  async (name) => {
+    await addImage('', ['docker.io/library/busybox:latest'])
+    expect(await status(name, true)).toEqual({ image: undefined, info: {} })
+  },
+)
+
+test('a name that looks like the beginning of an id is a name first', async () => {
+  const named = await addImage('1', [])
+  const prefix = named.slice('sha256:'.length, 'sha256:'.length + 4)
+  const tagged = await addImage('2', [`docker.io/library/${prefix}:latest`])
+  expect((await status(prefix)).image?.id).toBe(tagged)
+})
+
+test.for([
+  ['', { uid: undefined, username: '' }],
+  ['1000', { uid: { value: 1000n }, username: '' }],
+  ['1003:1004', { uid: { value: 1003n }, username: '' }],
+  ['www-data:1004', { uid: undefined, username: 'www-data' }],
+] as const)("an image's user %s is %o", async ([user, shown]) => {
+  const id = await addImage(user, [])
+  expect((await status(id)).image).toMatchObject(shown)
+})
+
+test('a verbose status holds the config as JSON', async () => {
+  const id = await addImage('7', [])
+  const { info } = await status(id, true)
+  expect(JSON.parse(info['info'] ?? '')).toMatchObject({
+    pulledAt: '2023-11-14T22:13:20.000Z',
+    imageSpec: { config: { User: '7' } },
+  })
+  expect((await status(id)).info).toEqual({})
+})
+
+test('a list has each image once with all its names, a filter leaves the one that it names', async () => {
+  const one = await addImage('1', ['docker.io/library/a:1', 'docker.io/library/a:2'])
+  const two = await addImage('2', ['docker.io/library/b:latest'])
+  const all = await service().listImages({ filter: undefined }, call)
+  expect(all.images.map(({ id, repoTags }) => [id, repoTags])).toEqual([
+    [one, ['docker.io/library/a:1', 'docker.io/library/a:2']],
+    [two, ['docker.io/library/b:latest']],
+  ])
+  const named = await service().listImages({ filter: { image: spec('b') } }, call)
+  expect(named.images.map(({ id }) => id)).toEqual([two])
+  expect(await service().listImages({ filter: { image: spec('c') } }, call)).toEqual({ images: [] })
+})
+
+test('a stream gives every image once', async () => {
+  const ids: string[] = []
+  for (let number = 0; number < 250; number += 1) ids.push(await addImage(String(number), []))
+  const streamed: string[] = []
+  for await (const { images } of service().streamImages({ filter: undefined }, call)) {
+    streamed.push(...images.map(({ id }) => id))
+  }
+  expect(streamed).toEqual(ids)
+})
+
+test('an image goes with all its names; to remove one that is not here succeeds', async () => {
+  await addImage('', ['docker.io/library/a:1', 'docker.io/library/a:2'])
+  await service().removeImage({ image: spec('a:1') }, call)
+  expect(store.list()).toEqual([])
+  expect(await service().removeImage({ image: spec('a:1') }, call)).toEqual({})
+})
+
+test.for(['', 'UPPER', 'a@sha256:1'])('"%s" is an invalid argument of every call', async (name) => {
+  const { imageStatus, removeImage } = service()
+  const refusal = expect.objectContaining({ kind: 'invalid-argument' })
+  await expect(async () => imageStatus({ image: spec(name), verbose: false }, call)).rejects.toThrow(refusal)
+  await expect(async () => removeImage({ image: spec(name) }, call)).rejects.toThrow(refusal)
+})
+
+test('a pull hands reference and credentials on, and answers the id', async () => {
+  const auth = {
+    username: 'u',
+    password: 'p',
+    auth: 'a',
+    serverAddress: 's',
+    identityToken: 'i',
+    registryToken: 'r',
+  }
+  const request = { image: spec('busybox'), auth, sandboxConfig: undefined }
+  expect(await service().pullImage(request, call)).toEqual({ imageRef: 'sha256:pulled' })
+  expect(pulls).toEqual([{ reference: 'busybox', auth }])
+})
+
+test('the file system of images and containers is one', async () => {
+  await addImage('', [])
+  const { imageFilesystems, containerFilesystems } = await service().imageFsInfo({}, call)
+  expect(imageFilesystems).toEqual([
+    {
+      timestamp: 42n,
+      fsId: { mountpoint: '/images' },
+      usedBytes: { value: BigInt(store.list()[0]?.sizeBytes ?? 0) },
+      inodesUsed: { value: 0n },
+    },
+  ])
+  expect(containerFilesystems).toEqual(imageFilesystems)
+})
+
+test.for([
+  ['PullImageRequest', PullImageRequest, 'pullImage'],
+  ['ImageStatusRequest', ImageStatusRequest, 'imageStatus'],
+  ['RemoveImageRequest', RemoveImageRequest, 'removeImage'],
+  ['ListImagesRequest', ListImagesRequest, 'listImages'],
+] as const)('every field of %s is read', async ([name, codec, method]) => {
+  await addImage('', ['docker.io/library/x:latest'])
+  const whole = populated<object>(name, codec)
+  const { message, read } = recording(whole)
+  await service()[method](message as never, call)
+  expect(unreadFields(whole, read)).toEqual([])
+})
+
+test('every field of StreamImagesRequest is read', async () => {
+  const whole = populated('StreamImagesRequest', StreamImagesRequest)
+  const { message, read } = recording(whole)
+  for await (const _ of service().streamImages(message, call));
+  expect(unreadFields(whole, read)).toEqual([])
+})
