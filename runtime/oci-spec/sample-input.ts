@@ -17,7 +17,7 @@ export const noResources: Resources = {
   unified: {},
 }
 
-export const sampleContainer: ContainerSpec = {
+const sampleContainer: ContainerSpec = {
   sandboxId: 'sandbox-1',
   name: 'web',
   attempt: 0,
@@ -50,7 +50,7 @@ export const sampleContainer: ContainerSpec = {
   },
 }
 
-export const sampleSandbox: SandboxRecord = {
+const sampleSandbox: SandboxRecord = {
   id: 'sandbox-1',
   spec: {
     metadata: { name: 'pod', uid: 'uid-1', namespace: 'default', attempt: 0 },
