@@ -117,6 +117,14 @@ testOnEach('%s: a user that the image does not have is named', async (handler) =
   await expect(call).rejects.toMatchObject({ details: expect.stringContaining('nobody-of-that-name') })
 })
 
+testOnEach(
+  '%s: an environment that is not UTF-8 cannot stand in config.json and is refused by name',
+  async (handler) => {
+    const call = createIn(handler, { envs: [{ key: 'BROKEN', value: Buffer.from([0xff, 0xfe]) }] })
+    await expect(call).rejects.toMatchObject(says(INVALID_ARGUMENT, 'BROKEN', 'UTF-8'))
+  },
+)
+
 test('a message of more than 16 MiB is RESOURCE_EXHAUSTED', async () => {
   const call = runSandbox({ annotations: { large: 'x'.repeat((16 << 20) + 1) } })
   await expect(call).rejects.toMatchObject({ code: RESOURCE_EXHAUSTED })

@@ -1,12 +1,13 @@
-import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { busyboxImage } from '#test/fixtures/busybox-image.ts'
+import { dockerArchive } from '#test/fixtures/image-archive.ts'
 
-const FIXTURE = new URL('../fixtures/busybox-image.ts', import.meta.url).pathname
-
-/** The path of an OCI archive with busybox in it, made once for a run (/run is its own). */
-export function busyboxImage(): string {
+/** The path of an archive with busybox in it, made once for a run (/run is its own). */
+export function busyboxArchive(): string {
   const archive = '/run/cri-ts-e2e/busybox.tar'
-  mkdirSync('/run/cri-ts-e2e', { recursive: true })
-  if (!existsSync(archive)) execFileSync(process.execPath, [FIXTURE, archive])
+  if (!existsSync(archive)) {
+    mkdirSync('/run/cri-ts-e2e', { recursive: true })
+    writeFileSync(archive, dockerArchive(busyboxImage(), ['busybox:latest']))
+  }
   return archive
 }

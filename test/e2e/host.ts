@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, onTestFailed, test } from 'vitest'
-import { busyboxImage } from './busybox.ts'
+import { busyboxArchive } from './busybox.ts'
 import { type Daemon, type DaemonOptions, startDaemon } from './daemon.ts'
 import { type LeakCheck, startLeakCheck } from './leak-check.ts'
 import { IMAGE, runPod } from './pod.ts'
@@ -24,7 +24,7 @@ export function useDaemon(
   }
   beforeAll(async () => {
     daemon = await startDaemon(typeof options === 'function' ? await options() : options)
-    await daemon.criTs('images', 'import', '--name', IMAGE, busyboxImage())
+    await daemon.criTs('images', 'import', '--name', IMAGE, busyboxArchive())
     await warmUp(daemon)
   })
   beforeEach(() => {
