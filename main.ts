@@ -7,6 +7,6 @@ process.exitCode = await cli(process.argv.slice(2), {
   err: (text) => process.stderr.write(text),
   serve: async (config) => {
     const { serve } = await import('./serve.ts')
-    await serve(config)
+    await serve(config, manifest.version)
   },
 })
