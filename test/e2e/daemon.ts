@@ -134,7 +134,10 @@ function prepareDaemon(options: DaemonOptions): Daemon {
         stdio: ['ignore', fd, fd],
         env: { ...process.env, ...options.env },
       })
-      const ready = async () => child?.exitCode === null && (await serves(client))
+      const ready = (): Promise<boolean> => {
+        if (child?.exitCode !== null) throw new Error(`it ended with status ${child?.exitCode}`)
+        return serves(client)
+      }
       await until('the daemon serves', ready).catch((cause: unknown) => {
         throw new Error(`the daemon did not start:\n${log()}`, { cause })
       })
