@@ -88,16 +88,20 @@ export class AuthSession {
   }
 
   #refusal(why: string): RegistryFailure {
-    return new RegistryFailure(`${shownUrl(this.#target.endpoint.root)}: ${why}${this.withheldHint}`, {
+    return new RegistryFailure(`${shownUrl(this.#target.endpoint.root)}: ${why}${this.hint}`, {
       kind: 'unauthenticated',
     })
   }
 
-  /** Said beside every refusal of an endpoint that was not given the credentials there are. */
-  get withheldHint(): string {
-    if (!this.#withheld) return ''
+  /** With what the endpoint was asked, said beside its refusals. */
+  get hint(): string {
     const { auth, registry } = this.#target
-    const address = auth?.serverAddress ? auth.serverAddress.replace(/^(https?:\/\/)?[^/]*@/, '$1') : registry
-    return ` (the credentials are for ${address} and are sent to no other host; a mirror's own go into its header in hosts.toml)`
+    if (this.#withheld) {
+      const address = (auth?.serverAddress || registry).replace(/^(https?:\/\/)?[^/]*@/, '$1')
+      return ` (the credentials are for ${address} and are sent to no other host; a mirror's own go into its header in hosts.toml)`
+    }
+    return this.#credentials.kind === 'anonymous'
+      ? ' (the request has no credentials for it)'
+      : ' (with the credentials of the request)'
   }
 }

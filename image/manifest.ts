@@ -43,7 +43,7 @@ export function parseManifest(content: Buffer, mediaType: string): Manifest {
   if (!envelope.success) throw refused('its manifest is no JSON object')
   const { schemaVersion, mediaType: own, manifests, layers } = envelope.data
   const type = (own ?? mediaType.replace(/;.*$/s, '')).trim().toLowerCase()
-  if (schemaVersion === 1 || type.includes('manifest.v1+')) {
+  if (schemaVersion === 1 || /docker\.distribution\.manifest\.v1\+/.test(type)) {
     throw refused(
       'its manifest is of Docker schema 1, which is no longer run: push the image anew with any Docker since 1.10',
     )

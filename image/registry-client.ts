@@ -70,7 +70,7 @@ export class RegistryClient implements Disposable {
       async () => {
         const response = await this.#authorized({ method, url, headers: whole }, signal)
         if (response.status === 200 || response.status === 206) return response
-        throw await statusFailure(response, this.#connections, this.#auth.withheldHint, signal)
+        throw await statusFailure(response, this.#connections, this.#auth.hint, signal)
       },
       this.#options.retries,
       signal,
@@ -114,7 +114,8 @@ export class RegistryClient implements Disposable {
     const own = url.host === this.endpoint.root.host ? this.endpoint.headers : {}
     const headers = { ...own, 'user-agent': 'cri-ts', ...rest.headers } as OutgoingHttpHeaders
     const response = await this.#connections.send({ ...rest, url, headers }, this.#signal)
-    if (response.status !== 200) throw await statusFailure(response, this.#connections, '', this.#signal)
+    if (response.status !== 200)
+      throw await statusFailure(response, this.#connections, this.#auth.hint, this.#signal)
     const token = readToken(await this.readAll(response, LONGEST_TOKEN_BYTES, this.#signal))
     if (token !== undefined) return token
     throw new RegistryFailure(`${shownUrl(url)}: the token server's answer holds no token`, {

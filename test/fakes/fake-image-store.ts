@@ -59,6 +59,11 @@ export class FakeImageStore implements ImageStore {
     return { path: '/images', usedBytes, usedInodes: this.#layers.size }
   }
 
+  clear(): void {
+    this.#images.clear()
+    this.#layers.clear()
+  }
+
   /** What a layer's blob held. */
   layer(diffId: string): Buffer | undefined {
     return this.#layers.get(diffId)

@@ -1,0 +1,100 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect } from 'vitest'
+import type { RequestAuth } from '#image/auth-credentials.ts'
+import { type ImagePuller, imagePuller } from '#image/pull.ts'
+import { describeError } from '#lib/errors.ts'
+import { FakeImageStore } from './fake-image-store.ts'
+import { type FakeImage, FakeRegistry, type SeenRequest } from './fake-registry.ts'
+
+export const noAuth: RequestAuth = {
+  username: '',
+  password: '',
+  auth: '',
+  serverAddress: '',
+  identityToken: '',
+  registryToken: '',
+}
+export const user: RequestAuth = { ...noAuth, username: 'u', password: 's3cret' }
+
+/** A registry, another that may be its mirror, and a puller whose pauses take no time and whose timeouts are short. */
+export interface PullLab extends AsyncDisposable {
+  readonly registry: FakeRegistry
+  readonly mirror: FakeRegistry
+  readonly store: FakeImageStore
+  readonly puller: ImagePuller
+  readonly configDir: string
+  /** Milliseconds, each. */
+  readonly pauses: readonly number[]
+  /** Of `repository:tag` in the registry. */
+  pull(name: string, auth?: RequestAuth): Promise<string>
+  failureOf(name: string, auth?: RequestAuth): Promise<{ kind: unknown; message: string }>
+  /** `METHOD /path` of all requests. */
+  seen(of?: FakeRegistry): string[]
+  gets(target: RegExp, of?: FakeRegistry): SeenRequest[]
+  /** Writes the registry's hosts.toml; by default the other registry is its mirror. */
+  configureMirror(text?: string): Promise<void>
+  isWhole(image: FakeImage): void
+}
+
+export async function pullLab(): Promise<PullLab> {
+  const registry = await FakeRegistry.start()
+  const mirror = await FakeRegistry.start()
+  const configDir = await mkdtemp(join(tmpdir(), 'cri-ts-pull-'))
+  const store = new FakeImageStore()
+  const pauses: number[] = []
+  const puller = quickPuller(store, configDir, pauses)
+  const pull: PullLab['pull'] = (name, auth) =>
+    puller.pull(`${registry.host}/${name}`, auth, new AbortController().signal)
+  return {
+    registry,
+    mirror,
+    store,
+    puller,
+    configDir,
+    pauses,
+    pull,
+    async failureOf(name, auth) {
+      try {
+        throw new Error(`pulled ${await pull(name, auth)}`)
+      } catch (thrown) {
+        return { kind: (thrown as { kind?: unknown }).kind, message: describeError(thrown) }
+      }
+    },
+    seen: ({ requests } = registry) => requests.map(({ method, target }) => `${method} ${target}`),
+    gets: (match, { requests } = registry) => requests.filter(({ target }) => match.test(target)),
+    async configureMirror(text = `[host."http://${mirror.host}"]`) {
+      await mkdir(join(configDir, registry.host))
+      await writeFile(join(configDir, registry.host, 'hosts.toml'), text)
+    },
+    isWhole({ id, layers }) {
+      expect(store.find(id)?.diffIds).toEqual(layers.map(({ diffId }) => diffId))
+      for (const { diffId, blob } of layers) expect(store.layer(diffId)).toEqual(blob)
+    },
+    async [Symbol.asyncDispose]() {
+      await registry[Symbol.asyncDispose]()
+      await mirror[Symbol.asyncDispose]()
+      await rm(configDir, { recursive: true })
+    },
+  }
+}
+
+function quickPuller(store: FakeImageStore, registriesDir: string, pauses: number[]): ImagePuller {
+  const silent = () => {}
+  return imagePuller({
+    store,
+    platform: { os: 'linux', architecture: 'amd64', variant: '' },
+    log: { debug: silent, info: silent, warn: silent, error: silent },
+    registry: {
+      registriesDirs: [registriesDir],
+      timeouts: { connectMs: 5000, responseMs: 300, stallMs: 300 },
+      retries: {
+        attempts: 3,
+        backoffMs: 10,
+        longestPauseMs: 5000,
+        pause: async (durationMs) => void pauses.push(durationMs),
+      },
+    },
+  })
+}
