@@ -21,6 +21,7 @@ const mayImport: { readonly [folder: string]: readonly (string | RegExp)[] | typ
   admin: EVERYTHING,
   cli: EVERYTHING,
   hack: EVERYTHING,
+  bench: EVERYTHING,
   test: EVERYTHING,
   '': EVERYTHING,
 }
@@ -134,8 +135,8 @@ function moduleViolation(file: string, folder: string, module: string): string |
   return isFree ? undefined : `${folder}/ may not use ${module}`
 }
 
-/** Tests may use any module and any folder, and so may what lies in test/. */
-const isTest = (file: string): boolean => file.endsWith('.test.ts') || file.startsWith('test/')
+/** Tests and measurements may use any module and any folder. */
+const isTest = (file: string): boolean => /^(?:test|bench)\/|\.test\.ts$/.test(file)
 
 const foldersOf = (file: string): string[] => file.split('/').slice(0, -1)
 
