@@ -1,5 +1,4 @@
 import { createGunzip, createZstdDecompress } from 'node:zlib'
-import { invalidArgument } from '#lib/errors.ts'
 
 /** Bytes as a layer's blob has them → the bytes of its tar. */
 export type LayerDecoder = NodeJS.ReadWriteStream
@@ -22,17 +21,4 @@ export function createDecoder(firstBytes: Uint8Array): LayerDecoder | undefined 
     return createZstdDecompress({ chunkSize: OUTPUT_CHUNK_BYTES })
   }
   return undefined
-}
-
-/** The media types of layers: OCI image-spec layer.md, and Docker's image manifest v2 schema 2. */
-const layerTypes =
-  /^application\/vnd\.(oci\.image\.layer(\.nondistributable)?\.v1\.tar(\+gzip|\+zstd)?|docker\.image\.rootfs(\.foreign)?\.diff\.tar(\.gzip|\.zstd)?)$/
-
-/** Throws invalid-argument where `mediaType` is none of a layer. */
-export function checkLayerType(mediaType: string, digest: string): void {
-  if (layerTypes.test(mediaType)) return
-  const why = mediaType.endsWith('+encrypted')
-    ? 'it is encrypted, which cri-ts cannot open'
-    : 'this is no container image, or one of a later format'
-  throw invalidArgument(`layer ${digest} is of the media type ${JSON.stringify(mediaType)}: ${why}`)
 }

@@ -5,7 +5,6 @@ import { join } from 'node:path'
 import { syncfs } from '#linux/libc.ts'
 import type { ImageRecords, StoredImage, StoredLayer } from './image-records.ts'
 import type { LayerSource } from './image-source.ts'
-import { checkLayerType } from './layer-decoder.ts'
 import { LayerSlots } from './layer-slots.ts'
 import type { Trash } from './trash.ts'
 import type { UntarLimits } from './untar-messages.ts'
@@ -135,7 +134,6 @@ export class LayerStore {
   }
 
   #begin(source: LayerSource): Ingest {
-    checkLayerType(source.mediaType, source.digest)
     const { directory, trash } = this.#options
     const abort = new AbortController()
     const target = join(directory, `tmp-${randomBytes(8).toString('hex')}`)

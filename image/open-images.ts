@@ -10,7 +10,7 @@ import { Trash } from './trash.ts'
 import type { UntarLimits } from './untar-messages.ts'
 import { UntarPool } from './untar-pool.ts'
 
-export interface ImagesOptions extends Pick<RootfsOptions, 'mountPoint' | 'fullName'> {
+export interface ImagesOptions extends Pick<RootfsOptions, 'mountPoint'> {
   /** Layers, records and what containers write lie in it. */
   readonly root: string
   readonly records: ImageRecords
@@ -25,6 +25,8 @@ export interface ImagesOptions extends Pick<RootfsOptions, 'mountPoint' | 'fullN
 export interface Images extends AsyncDisposable {
   readonly store: LocalImageStore
   readonly rootfs: ImageRootfs
+  /** For files that need not outlive the process: see import.ts. */
+  readonly temporaryDirectory: string
   /** Resolves when what was removed is deleted. */
   settled(): Promise<void>
 }
@@ -64,6 +66,7 @@ export function openImages(options: ImagesOptions): Images {
   return {
     store,
     rootfs: createRootfs({ ...options, directory: directory('rootfs'), images: store, layers, trash }),
+    temporaryDirectory: directory('trash'),
     settled: () => trash.settled(),
     async [Symbol.asyncDispose]() {
       await trash.settled()

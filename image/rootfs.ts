@@ -20,6 +20,7 @@ import type { ImageRootfs, LocalImage } from '#runtime/ports.ts'
 import type { ImageRecords } from './image-records.ts'
 import type { ImageStore } from './image-source.ts'
 import type { LayerStore } from './layer-store.ts'
+import { isImageId, parseReference } from './reference.ts'
 import type { Trash } from './trash.ts'
 
 export interface RootfsOptions {
@@ -27,8 +28,6 @@ export interface RootfsOptions {
   readonly directory: string
   /** Where a container's root file system is mounted. */
   readonly mountPoint: (containerId: string) => string
-  /** A reference's full name: `docker.io/library/busybox:latest` of `busybox`. Throws invalid-argument. */
-  readonly fullName: (reference: string) => string
   readonly images: Pick<ImageStore, 'find'>
   readonly layers: Pick<LayerStore, 'path' | 'collect'>
   readonly records: ImageRecords
@@ -40,7 +39,7 @@ const O_PATH = 0o10000000
 
 /** Root file systems of containers: the image's layers and one to write into, by overlayfs. */
 export function createRootfs(options: RootfsOptions): ImageRootfs {
-  const { directory, mountPoint, fullName, images, layers, records, trash } = options
+  const { directory, mountPoint, images, layers, records, trash } = options
   const mountOverlay = overlayMounter()
   const ownDirectory = (containerId: string): string => join(directory, containerId)
 
@@ -80,8 +79,15 @@ export function createRootfs(options: RootfsOptions): ImageRootfs {
       return readFileInRoot(mountPoint(containerId), path)
     },
 
-    leftovers: async () => records.rootfsIds(),
+    leftovers: () => records.rootfsIds(),
   }
+}
+
+/** `docker.io/library/busybox:latest` of `busybox`; an id is its own. Throws invalid-argument. */
+function fullName(reference: string): string {
+  if (isImageId(reference)) return reference
+  const { canonical, tagged } = parseReference(reference)
+  return canonical ?? tagged ?? reference
 }
 
 /** Makes the directories of an overlay; what was written before stays. `paths`: the layers, base first. */

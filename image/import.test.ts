@@ -1,0 +1,128 @@
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { gzipSync, zstdCompressSync } from 'node:zlib'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { FakeImageStore } from '#test/fakes/fake-image-store.ts'
+import { buildImage, hostArchitecture } from '#test/fixtures/image.ts'
+import { dockerArchive, ociArchive } from '#test/fixtures/image-archive.ts'
+import { tarOf } from '#test/fixtures/tar.ts'
+import { type ImportOptions, importImages } from './import.ts'
+
+const never = new AbortController().signal
+const otherArchitecture = hostArchitecture === 'arm64' ? 'amd64' : 'arm64'
+const image = buildImage({ layers: [[{ name: 'a', content: 'a' }], [{ name: 'b', content: 'b' }]] })
+const foreign = buildImage({ layers: [[{ name: 'a', content: 'foreign' }]], architecture: otherArchitecture })
+
+let directory: string
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'import-'))
+})
+afterEach(() => rmSync(directory, { recursive: true }))
+
+function importing(archive: Buffer, options: Partial<ImportOptions> = {}) {
+  const store = new FakeImageStore()
+  const path = join(directory, 'image.tar')
+  writeFileSync(path, archive)
+  const imported = importImages(store, path, { temporaryDirectory: directory, ...options }, never)
+  return { store, imported }
+}
+
+const same = (archive: Buffer): Buffer => archive
+
+test.for([
+  ['plain', same],
+  ['gzip', gzipSync],
+  ['zstd', zstdCompressSync],
+] as const)('a docker archive is imported under its tags: %s', async ([, compress]) => {
+  const { store, imported } = importing(compress(dockerArchive(image, ['busybox', 'example.com/b:2'])))
+  const tags = ['docker.io/library/busybox:latest', 'example.com/b:2']
+  expect(await imported).toEqual([{ id: image.id, tags }])
+  expect(store.find('example.com/b:2')).toMatchObject({ id: image.id, tags })
+  expect(readdirSync(directory)).toEqual(['image.tar'])
+})
+
+test.for([
+  ['org.opencontainers.image.ref.name', 'busybox:1'],
+  ['io.containerd.image.name', 'docker.io/library/busybox:1'],
+] as const)('an OCI layout is imported under its annotation %s', async ([annotation, name]) => {
+  const { store, imported } = importing(ociArchive([image], { name, annotation }))
+  expect(await imported).toEqual([{ id: image.id, tags: ['docker.io/library/busybox:1'] }])
+  expect(store.find(image.id)).toMatchObject({
+    digests: [`docker.io/library/busybox@${image.manifest.digest}`],
+    manifestDigest: image.manifest.digest,
+  })
+})
+
+test('a tag alone names nothing: the image has its id only', async () => {
+  const { imported } = importing(ociArchive([image], { name: 'latest' }))
+  expect(await imported).toEqual([{ id: image.id, tags: [] }])
+})
+
+test('of an index the image for this machine is taken', async () => {
+  const { imported } = importing(ociArchive([foreign, image], { name: 'x:1' }))
+  expect(await imported).toEqual([{ id: image.id, tags: ['docker.io/library/x:1'] }])
+})
+
+test('a name that is asked for takes the place of the names in the archive', async () => {
+  const { imported } = importing(dockerArchive(image, ['a', 'b']), { name: 'mine' })
+  expect(await imported).toEqual([{ id: image.id, tags: ['docker.io/library/mine:latest'] }])
+})
+
+test('a layer that is compressed inside a docker archive is imported', async () => {
+  const [layer] = image.layers
+  const one = buildImage({ layers: [layer?.tar ?? Buffer.alloc(0)] })
+  const archive = tarOf([
+    { name: 'config.json', content: one.config.bytes },
+    { name: 'layer.tar.gz', content: one.layers[0]?.bytes ?? '' },
+    { name: './same/layer.tar', type: 'symlink', linkName: '../layer.tar.gz' },
+    {
+      name: 'manifest.json',
+      content: JSON.stringify([{ Config: 'config.json', RepoTags: null, Layers: ['same/layer.tar'] }]),
+    },
+  ])
+  expect(await importing(archive).imported).toEqual([{ id: one.id, tags: [] }])
+})
+
+const without = (archive: Buffer, name: string): Buffer => {
+  const at = archive.indexOf(name)
+  const copy = Buffer.from(archive)
+  copy.write('gone', at)
+  copy.fill(' ', at + 148, at + 156)
+  const sum = copy.subarray(at, at + 512).reduce((total, byte) => total + byte, 0)
+  copy.write(`${sum.toString(8).padStart(6, '0')}\0 `, at + 148, 'latin1')
+  return copy
+}
+const damaged = (archive: Buffer, text: string): Buffer => {
+  const copy = Buffer.from(archive)
+  copy.write(text.toUpperCase(), copy.indexOf(text))
+  return copy
+}
+const oci = ociArchive([image], { name: 'x:1' })
+const blob = (digest: string): string => `blobs/${digest.replace(':', '/')}`
+
+test.for<[string, Buffer, RegExp]>([
+  ['text', Buffer.from('this is no archive '.repeat(100)), /image\.tar is not an image archive/],
+  ['nothing', Buffer.alloc(0), /holds no image: it has neither index.json/],
+  ['another tar', tarOf([{ name: 'x', content: 'x' }]), /holds no image: it has neither index.json/],
+  ['a cut one', oci.subarray(0, 1600), /is not an image archive/],
+  ['a broken gzip', gzipSync(oci).subarray(0, 300), /cannot be decompressed/],
+  ['no layer', without(oci, blob(image.layers[0]?.digest ?? '')), /lacks blobs\/sha256/],
+  ['no manifest', without(oci, blob(image.manifest.digest)), /lacks blobs\/sha256/],
+  ['a damaged config', damaged(oci, '"rootfs"'), /has the digest sha256:.* it was damaged/],
+  [
+    'another platform',
+    ociArchive([foreign]),
+    new RegExp(`no image for linux/.* for linux/${otherArchitecture}`),
+  ],
+  ['another platform in docker', dockerArchive(foreign, []), new RegExp(`is for linux/${otherArchitecture}`)],
+])('an archive with %s is refused by name', async ([, archive, message]) => {
+  await expect(importing(archive).imported).rejects.toThrow(message)
+  expect(readdirSync(directory)).toEqual(['image.tar'])
+})
+
+test('an archive that is not there is refused by name', async () => {
+  const options = { temporaryDirectory: directory }
+  const imported = importImages(new FakeImageStore(), join(directory, 'none.tar'), options, never)
+  await expect(imported).rejects.toThrow(/none\.tar cannot be opened/)
+})
