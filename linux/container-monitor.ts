@@ -12,7 +12,6 @@ import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CriError, errnoOf } from '#lib/errors.ts'
-import type { Process } from '#runtime/pod-sandbox/record.ts'
 import type {
   ContainerMonitor,
   ExecRequest,
@@ -20,14 +19,15 @@ import type {
   MonitoredContainer,
   MonitorRequest,
   Observation,
-} from '#runtime/ports.ts'
+} from '#runtime/monitor-port.ts'
+import type { Process } from '#runtime/pod-sandbox/record.ts'
 import { type Cgroup, type CgroupHierarchies, cgroupAt, cgroupDirectory } from './cgroups.ts'
 import { bundleOf, type MonitorPaths, requestLogReopen, startConmon } from './conmon.ts'
 import { execSync, killAbandonedExecs } from './exec-sync.ts'
 import { ExitFiles } from './exit-files.ts'
 import { openPidfd, signalPidfd } from './libc.ts'
 import { killMonitors, monitorsById } from './monitor-processes.ts'
-import type { ObjectLocks } from './object-lock.ts'
+import type { HeldLocks } from './object-lock.ts'
 import type { OciRuntime } from './oci-runtime.ts'
 import { isAlive, processOf } from './proc.ts'
 import type { ProcessWatcher } from './process-watcher.ts'
@@ -37,13 +37,11 @@ export interface MonitorOptions {
   readonly paths: MonitorPaths & { readonly containers: string }
   readonly runtimes: ReadonlyMap<string, OciRuntime>
   readonly hierarchies: CgroupHierarchies
-  readonly locks: ObjectLocks
+  readonly locks: HeldLocks
   readonly watcher: ProcessWatcher
   readonly monitorCgroup: { readonly add: (pid: number) => void }
 }
 
-/** How long a program that an earlier daemon left behind may go on before it is killed. */
-const SETTLE_MS = 5_000
 const REOPEN_TIMEOUT_MS = 5_000
 
 /**
@@ -184,7 +182,7 @@ export class ConmonMonitor implements ContainerMonitor, Disposable {
     await killMonitors(this.#monitors.get(id) ?? [], watcher)
     const cgroup = this.#cgroup(id)
     cgroup?.kill()
-    await locks.settle(id, SETTLE_MS)
+    await locks.settle(id)
     if (!this.#released.has(id)) await runtimes.get(handler)?.remove(id)
     await cgroup?.remove()
     this.#exits.remove(id)

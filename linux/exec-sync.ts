@@ -2,18 +2,18 @@ import { closeSync, mkdirSync, openSync, readdirSync, rmSync, writeFileSync } fr
 import { Socket } from 'node:net'
 import { join } from 'node:path'
 import { CriError, errnoOf } from '#lib/errors.ts'
-import type { ExecRequest, ExecResult } from '#runtime/ports.ts'
+import type { ExecRequest, ExecResult } from '#runtime/monitor-port.ts'
 import type { Cgroup } from './cgroups.ts'
 import { contentOf, killGroup } from './command.ts'
 import { memoryFile, pipe } from './libc.ts'
-import type { ObjectLocks } from './object-lock.ts'
+import type { HeldLocks } from './object-lock.ts'
 import { globalArguments, type OciRuntime, runtimeMessage } from './oci-runtime.ts'
 import { posixSpawn } from './posix-spawn.ts'
 import type { ProcessWatcher } from './process-watcher.ts'
 
 export interface ExecEnvironment {
   readonly runtime: OciRuntime
-  readonly locks: ObjectLocks
+  readonly locks: HeldLocks
   readonly watcher: ProcessWatcher
   readonly cgroup: Cgroup
   /** Where a file marks each exec under way: after a crash its processes are killed by it. */

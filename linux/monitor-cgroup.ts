@@ -1,14 +1,19 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { CgroupHierarchies } from './cgroups.ts'
 
 const NAME = 'cri-ts-monitors'
 
+/** Its disposal removes it, where no monitor is left in it. */
+export interface MonitorCgroup extends Disposable {
+  add(pid: number): void
+}
+
 /**
  * Monitors live in a cgroup of their own below the daemon's, never in a pod's: kubelet kills what is in those, and a
  * pod's memory limit is not to count them. On version 1 these three hierarchies matter.
  */
-export function createMonitorCgroup(hierarchies: CgroupHierarchies): { readonly add: (pid: number) => void } {
+export function createMonitorCgroup(hierarchies: CgroupHierarchies): MonitorCgroup {
   const wanted = hierarchies.mounts.filter(({ name }) => /unified|memory|pids|name=systemd/.test(name))
   const own = readFileSync('/proc/self/cgroup', 'utf8')
   const directories = wanted.map(({ name, path }) => join(path, ownCgroup(own, name), NAME))
@@ -16,6 +21,9 @@ export function createMonitorCgroup(hierarchies: CgroupHierarchies): { readonly 
   return {
     add(pid) {
       for (const directory of directories) writeFileSync(join(directory, 'cgroup.procs'), `${pid}`)
+    },
+    [Symbol.dispose]() {
+      for (const directory of directories) removeIfEmpty(directory)
     },
   }
 }
@@ -31,4 +39,12 @@ export function ownCgroup(text: string, hierarchy: string): string {
     }
   }
   return '/'
+}
+
+function removeIfEmpty(directory: string): void {
+  try {
+    rmdirSync(directory)
+  } catch {
+    // Monitors live in it.
+  }
 }

@@ -1,21 +1,22 @@
 import { closeSync, mkdirSync, openSync, readdirSync, readlinkSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { ObjectLocks } from '#runtime/ports.ts'
 import { flock, LOCK_EX, LOCK_NB, LOCK_SH } from './libc.ts'
 
 /**
  * A lock file per object, which every program started for it holds shared (an inherited fd). After a crash of the
  * daemon such a program may still act: `settle` waits for it, then kills it, before the object is torn down.
  */
-export interface ObjectLocks {
+export interface HeldLocks extends ObjectLocks {
   /** Held until it is disposed and every child that inherited `fd` has ended. */
   hold(id: string): Disposable & { readonly fd: number }
-  /** Resolves when no program holds the object any more; those left after the patience are killed. */
-  settle(id: string, patienceMs: number): Promise<void>
-  remove(id: string): void
 }
 
-export function createObjectLocks(directory: string): ObjectLocks {
+/** How long a program that an earlier daemon left behind may go on before it is killed. */
+const PATIENCE_MS = 5_000
+
+export function createObjectLocks(directory: string, patienceMs = PATIENCE_MS): HeldLocks {
   const path = (id: string): string => join(directory, id)
 
   return {
@@ -26,7 +27,7 @@ export function createObjectLocks(directory: string): ObjectLocks {
       return { fd, [Symbol.dispose]: () => closeSync(fd) }
     },
 
-    async settle(id, patienceMs) {
+    async settle(id) {
       const deadline = performance.now() + patienceMs
       while (!isFree(path(id))) {
         if (performance.now() > deadline) killHolders(path(id))

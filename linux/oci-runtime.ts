@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { CriError } from '#lib/errors.ts'
 import type { Command, Finished } from './command.ts'
-import type { ObjectLocks } from './object-lock.ts'
+import type { HeldLocks } from './object-lock.ts'
 
 export interface OciRuntimeOptions {
   /** The handler's name, for messages. */
@@ -29,7 +29,7 @@ const TIMEOUT_MS = 60_000
 
 export function createOciRuntime(
   options: OciRuntimeOptions,
-  locks: ObjectLocks,
+  locks: HeldLocks,
   run: (command: Command) => Promise<Finished>,
 ): OciRuntime {
   const argv = (...args: readonly string[]): [string, ...string[]] => [

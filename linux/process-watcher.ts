@@ -30,6 +30,7 @@ export class ProcessWatcher implements AsyncDisposable {
   constructor() {
     this.#worker = new Worker(workerUrl(import.meta.url, 'process-watcher'), {
       workerData: { doorbell: this.#doorbell },
+      trackUnmanagedFds: false, // It closes pidfds that this thread has opened.
       resourceLimits: { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 2 },
     })
     this.#worker.on('message', ({ token, exit }: WatcherMessage) => {

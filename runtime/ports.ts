@@ -1,12 +1,6 @@
 import type { ContainerRecord, Device } from './container/record.ts'
-import type {
-  DnsConfig,
-  PodMetadata,
-  PortMapping,
-  Process,
-  SandboxRecord,
-  StringMap,
-} from './pod-sandbox/record.ts'
+import type { ContainerMonitor } from './monitor-port.ts'
+import type { DnsConfig, PodMetadata, PortMapping, SandboxRecord, StringMap } from './pod-sandbox/record.ts'
 
 /**
  * What the runtime asks of the host. Every `remove`, `detach` and `unmount` succeeds
@@ -113,86 +107,17 @@ export interface ImageRootfs {
   unmount(containerId: string): Promise<void>
   /** Unmounts it and deletes what the container wrote. */
   remove(containerId: string): Promise<void>
-  /** The ids of the containers that have one. */
-  leftovers(): Promise<readonly string[]>
+  /** The containers that something of a root file system is left of. */
+  leftovers(): readonly string[]
   /** A file of the mounted root file system with links kept inside; undefined when there is none. At most 1 MiB. */
   readFile(containerId: string, path: string): Promise<string | undefined>
 }
 
-export interface MonitorRequest {
-  readonly id: string
-  readonly handler: string
-  /** config.json of the OCI runtime specification. */
-  readonly ociSpec: object
-  /** The same as `linux.cgroupsPath` in it. */
-  readonly cgroupsPath: string
-  readonly tty: boolean
-  readonly stdin: boolean
-  readonly stdinOnce: boolean
-  /** '' for none. */
-  readonly logFile: string
-}
-
-/** What the host says about a container now, from its exit file, its processes and its cgroup. */
-export type Observation =
-  | { readonly seen: 'alive' }
-  | { readonly seen: 'exited'; readonly atNs: string; readonly exitCode: number; readonly oomKilled: boolean }
-  /** The init is gone, its monitor still drains the output: the exit file is on its way. */
-  | { readonly seen: 'exiting' }
-  | { readonly seen: 'nothing' }
-
-export interface ExecRequest {
-  readonly id: string
-  readonly handler: string
-  /** `process` of the OCI runtime specification. */
-  readonly ociProcess: object
-  readonly timeoutMs: number | undefined
-  /** Each stream is cut at this size; what follows is read and discarded. */
-  readonly outputLimitBytes: number
-}
-
-export interface ExecResult {
-  readonly exitCode: number
-  readonly stdout: Buffer
-  readonly stderr: Buffer
-  readonly timedOut: boolean
-}
-
-/**
- * One process per container that outlives the daemon, owns its stdio and log, and leaves its exit code behind.
- * Its pid, its files and the OCI bundle are its own affair.
- */
-export interface ContainerMonitor {
-  /** Creates the container through its OCI runtime; its init waits to be started. */
-  create(request: MonitorRequest): Promise<{ readonly init: Process; readonly monitor: Process }>
-  start(id: string, handler: string): Promise<void>
-  /** Sends a signal to the init, or with `all` to every process in the container's cgroup. False when it is gone. */
-  signal(container: MonitoredContainer, signal: number, all: boolean): Promise<boolean>
-  /** `process` of the config.json that the container was created with. */
-  ociProcess(id: string): Promise<object>
-  exec(request: ExecRequest): Promise<ExecResult>
-  update(id: string, handler: string, resources: object): Promise<void>
-  reopenLog(id: string, logFile: string): Promise<void>
-  /** Resolves when the container may have exited: there is something new to observe. */
-  ended(container: MonitoredContainer): Promise<void>
-  observe(container: MonitoredContainer): Promise<Observation>
-  /** Whether the init of a created container has been released: asks its OCI runtime. */
-  hasStarted(id: string, handler: string): Promise<boolean>
-  /** Takes over a running container from an earlier daemon: its execs under way, which nobody waits for, are killed. */
-  adopt(id: string): Promise<void>
-  /** Deletes the OCI container and its cgroup after an exit; its exit file stays. */
-  release(id: string, handler: string): Promise<void>
-  /** Kills whatever still acts for this id, and leaves nothing of it. */
-  remove(id: string, handler: string): Promise<void>
-  /** The ids of all that is left of containers, whoever made them. */
-  leftovers(): Promise<readonly string[]>
-}
-
-export interface MonitoredContainer {
-  readonly id: string
-  readonly handler: string
-  readonly init: Process
-  readonly monitor: Process
+/** Programs that still act for an object after a crash of the daemon: they hold its lock. */
+export interface ObjectLocks {
+  /** Resolves when no program holds it any more; those left after a while are killed. */
+  settle(id: string): Promise<void>
+  remove(id: string): void
 }
 
 /** The cgroup that a pod's containers lie in, where kubelet has not made it. */
@@ -205,12 +130,22 @@ export interface PodCgroups {
 
 /** Foreign paths of the host, which may hang (NFS): touched under a deadline, off the main thread. */
 export interface HostPaths {
-  /** Follows links to a mount's source; makes a missing one a directory (0755), as kubelet's users expect. */
-  mountSource(path: string): Promise<{ readonly path: string; readonly kind: 'directory' | 'file' | 'other' }>
+  /**
+   * Follows links to a mount's source; makes a missing one a directory (0755), as kubelet's users expect.
+   * With `propagates` the answer says how mounts below it propagate.
+   */
+  mountSource(path: string, propagates?: boolean): Promise<MountSource>
   /** Type and numbers of a device node, or of each in a directory. */
   devices(device: Device): Promise<readonly HostDevice[]>
   /** All device nodes under /dev but ptys, mqueue, shm and consoles: what a privileged container gets. */
   allDevices(): Promise<readonly HostDevice[]>
+}
+
+export interface MountSource {
+  /** Without links. */
+  readonly path: string
+  readonly kind: 'directory' | 'file' | 'other'
+  readonly propagation?: 'private' | 'slave' | 'shared'
 }
 
 export interface HostDevice {
@@ -253,4 +188,5 @@ export interface RuntimePorts {
   readonly rootfs: ImageRootfs
   readonly monitor: ContainerMonitor
   readonly hostPaths: HostPaths
+  readonly locks: ObjectLocks
 }

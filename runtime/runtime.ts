@@ -53,7 +53,7 @@ export function createRuntime(context: RuntimeContext): Runtime {
     for (const id of await ports.monitor.leftovers()) {
       if (!known(id)) await attempt({ containerId: id }, () => ports.monitor.remove(id, ''))
     }
-    for (const id of await ports.rootfs.leftovers()) {
+    for (const id of ports.rootfs.leftovers()) {
       if (!known(id)) await attempt({ containerId: id }, () => ports.rootfs.remove(id))
     }
   }

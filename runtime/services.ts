@@ -1,6 +1,6 @@
 import type { ContainerRecord, ContainerSpec, Resources } from './container/record.ts'
+import type { ExecResult } from './monitor-port.ts'
 import type { SandboxRecord, SandboxSpec } from './pod-sandbox/record.ts'
-import type { ExecResult } from './ports.ts'
 
 /**
  * What the CRI (cri/) asks of the runtime. Ids may be unique prefixes. Unless said otherwise an unknown id throws

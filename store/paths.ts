@@ -7,8 +7,9 @@ export interface Paths {
   readonly recordsDatabase: string
   /** Results and configurations of CNI ADDs. */
   readonly networks: string
+  /** Where a compressed archive is unpacked while it is imported. */
+  readonly imports: string
   readonly adminSocket: string
-  readonly daemonLock: string
   readonly namespaces: string
   readonly sandboxes: string
   readonly containers: string
@@ -38,8 +39,8 @@ export function createPaths({ root, state }: { readonly root: string; readonly s
     state,
     recordsDatabase: join(root, 'records.db'),
     networks: join(root, 'cni'),
+    imports: join(root, 'imports'),
     adminSocket: join(state, 'admin.sock'),
-    daemonLock: join(state, 'daemon.lock'),
     namespaces: join(state, 'ns'),
     sandboxes: join(state, 'sandboxes'),
     containers: join(state, 'containers'),

@@ -64,7 +64,12 @@ export async function bringUpContainer(
 
 async function mountSources({ spec }: ContainerRecord, { ports }: RuntimeContext) {
   const sources = await Promise.all(
-    spec.mounts.map(async ({ hostPath }) => [hostPath, await ports.hostPaths.mountSource(hostPath)] as const),
+    spec.mounts.map(async ({ hostPath }) => {
+      const propagates = spec.mounts.some(
+        (mount) => mount.hostPath === hostPath && mount.propagation !== 'private',
+      )
+      return [hostPath, await ports.hostPaths.mountSource(hostPath, propagates)] as const
+    }),
   )
   return new Map(sources)
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { Observation } from '../ports.ts'
+import type { Observation } from '../monitor-port.ts'
 import { reconcile } from './reconcile.ts'
 import type { ContainerState } from './record.ts'
 

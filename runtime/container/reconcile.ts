@@ -1,4 +1,4 @@
-import type { Observation } from '../ports.ts'
+import type { Observation } from '../monitor-port.ts'
 import type { ContainerState } from './record.ts'
 import type { ContainerEvent } from './state.ts'
 

@@ -9,6 +9,7 @@ import type { SandboxRecord } from './record.ts'
 export async function teardownSandbox({ id, spec }: SandboxRecord, { ports }: RuntimeContext): Promise<void> {
   const { network } = await ports.namespaces.find(id)
   await runTeardown(`pod sandbox ${id}`, [
+    ['wait for CNI plugins left behind', () => ports.locks.settle(id)],
     ...(spec.namespaces.pid === 'pod'
       ? [['remove its init', () => ports.monitor.remove(id, spec.handler)] as const]
       : []),
@@ -18,5 +19,6 @@ export async function teardownSandbox({ id, spec }: SandboxRecord, { ports }: Ru
     ['remove its files', () => ports.files.remove(id)],
     ['remove its namespaces', () => ports.namespaces.remove(id)],
     ['remove its cgroup', () => ports.podCgroups.remove(id)],
+    ['remove its lock', async () => ports.locks.remove(id)],
   ])
 }

@@ -60,6 +60,7 @@ export function containerSpec(over: Partial<ContainerSpec> = {}): ContainerSpec 
     stdin: false,
     stdinOnce: false,
     tty: false,
+    stopSignal: '',
     resources: noResources,
     security: {
       user: { user: '', group: undefined, supplementalGroups: [] },

@@ -1,0 +1,90 @@
+import { createPodNetwork } from '#cni/pod-network.ts'
+import type { Config } from '#config/config.ts'
+import type { Images } from '#image/open-images.ts'
+import type { Log } from '#lib/log.ts'
+import { readHierarchies } from '#linux/cgroups.ts'
+import type { Command, Finished } from '#linux/command.ts'
+import { ConmonMonitor } from '#linux/container-monitor.ts'
+import { findProgram } from '#linux/find-program.ts'
+import { WorkerHostPaths } from '#linux/host-paths.ts'
+import { createMonitorCgroup } from '#linux/monitor-cgroup.ts'
+import { createNamespaces } from '#linux/namespaces.ts'
+import { createObjectLocks } from '#linux/object-lock.ts'
+import { createOciRuntime } from '#linux/oci-runtime.ts'
+import { createPodCgroups } from '#linux/pod-cgroups.ts'
+import type { ProcessWatcher } from '#linux/process-watcher.ts'
+import type { FoundHandler } from '#linux/runtime-handlers.ts'
+import { createSandboxFiles } from '#linux/sandbox-files.ts'
+import type { HostFacts, RuntimePorts } from '#runtime/ports.ts'
+import type { Paths } from '#store/paths.ts'
+import type { RecordStore } from '#store/records.ts'
+
+export interface PortsInput {
+  readonly config: Config
+  readonly paths: Paths
+  readonly watcher: ProcessWatcher
+  readonly run: (command: Command) => Promise<Finished>
+  readonly handlers: readonly FoundHandler[]
+  readonly images: Images
+  readonly log: Log
+  readonly host: HostFacts
+  /** Ends what is opened here. */
+  readonly stack: AsyncDisposableStack
+  readonly records: RecordStore
+}
+
+/** The runtime's ports on this host: koffi, conmon, CNI, SQLite. */
+export function openPorts({
+  config,
+  paths,
+  watcher,
+  run,
+  handlers,
+  images,
+  log,
+  host,
+  stack,
+  records,
+}: PortsInput) {
+  const hierarchies = readHierarchies()
+  const locks = createObjectLocks(paths.locks)
+  const runtimes = handlers.flatMap(({ name, path }) => {
+    if (path === undefined) return []
+    const options = {
+      handler: name,
+      path,
+      stateDirectory: paths.ociRuntime(name),
+      systemdCgroup: host.cgroupDriver === 'systemd',
+    }
+    return [[name, createOciRuntime(options, locks, run)] as const]
+  })
+  const conmonPath = findProgram(config.runtime.monitor) ?? config.runtime.monitor
+  const monitor = new ConmonMonitor({
+    conmonPath,
+    paths: { home: paths.container, exits: paths.exits, containers: paths.containers },
+    runtimes: new Map(runtimes),
+    hierarchies,
+    locks,
+    watcher,
+    monitorCgroup: stack.use(createMonitorCgroup(hierarchies)),
+  })
+  const network = createPodNetwork({
+    ...{ confDir: config.cni.confDir, binDirs: config.cni.binDirs, gcNetworks: config.cni.gc },
+    cacheDir: paths.networks,
+    run,
+    lock: (id) => locks.hold(id),
+    log,
+  })
+  return {
+    sandboxRecords: records.sandboxes,
+    containerRecords: records.containers,
+    namespaces: createNamespaces(paths.namespaces),
+    network,
+    files: createSandboxFiles(paths.sandboxes),
+    podCgroups: createPodCgroups(hierarchies, paths.podCgroups),
+    rootfs: images.rootfs,
+    monitor: stack.use(monitor),
+    locks,
+    hostPaths: stack.use(new WorkerHostPaths()),
+  } satisfies RuntimePorts
+}

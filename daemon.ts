@@ -1,0 +1,148 @@
+import { rmSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import { type AdminImages, serveAdmin } from '#admin/server.ts'
+import type { Config } from '#config/config.ts'
+import { imageService } from '#cri/image-service/service.ts'
+import { runtimeService } from '#cri/runtime-service/service.ts'
+import { startCriServer } from '#cri/server.ts'
+import { StartGate } from '#cri/start-gate.ts'
+import { DEFAULT_REGISTRIES_DIRS } from '#image/hosts-directory.ts'
+import type { ImageStore } from '#image/image-source.ts'
+import { importImages } from '#image/import.ts'
+import { type Images, openImages } from '#image/open-images.ts'
+import { hostPlatform } from '#image/platform.ts'
+import { type ImagePuller, imagePuller } from '#image/pull.ts'
+import { DEFAULT_TIMEOUTS } from '#image/registry-http.ts'
+import { DEFAULT_RETRIES } from '#image/registry-retry.ts'
+import { CriError } from '#lib/errors.ts'
+import type { Log } from '#lib/log.ts'
+import { type Command, runCommand } from '#linux/command.ts'
+import { lockDaemon } from '#linux/daemon-lock.ts'
+import { findProgram } from '#linux/find-program.ts'
+import { apparmorEnabled, readHostFacts, selinuxEnabled } from '#linux/host-facts.ts'
+import { ProcessWatcher } from '#linux/process-watcher.ts'
+import { findHandlers } from '#linux/runtime-handlers.ts'
+import type { Clock, RuntimePorts } from '#runtime/ports.ts'
+import { createRuntime } from '#runtime/runtime.ts'
+import { openImageRecords } from '#store/image-records.ts'
+import { createPaths, type Paths } from '#store/paths.ts'
+import { openRecords } from '#store/records.ts'
+import { openPorts } from './daemon-ports.ts'
+import { daemonStatus } from './daemon-status.ts'
+
+export interface DaemonOptions {
+  readonly version: string
+  readonly log: Log
+  /** Stands between the runtime and each of its ports: tests stop the daemon there. */
+  readonly wrapPort?: <Port extends object>(name: string, port: Port) => Port
+}
+
+const RETRY_INTERVAL_MS = 30_000
+const DRAIN_MS = 10_000
+
+/** Nanoseconds from the wall clock, with the precision of the monotonic one. */
+const clock: Clock = {
+  nowNs: () => BigInt(Math.round((performance.timeOrigin + performance.now()) * 1e6)).toString(),
+}
+
+/**
+ * Brings the daemon up: locks its directories, serves Version and Status, reconciles with the host, then serves all.
+ * Its disposal ends it; what runs in pods goes on.
+ */
+export async function startDaemon(config: Config, options: DaemonOptions): Promise<AsyncDisposable> {
+  const { log, version } = options
+  const wrap = options.wrapPort ?? ((_, port) => port)
+  await using stack = new AsyncDisposableStack()
+  const paths = createPaths(config)
+  stack.use(lockDaemon(join(paths.state, 'daemon.lock')))
+  stack.use(lockDaemon(join(paths.root, 'daemon.lock')))
+
+  const watcher = stack.use(new ProcessWatcher())
+  const run = (command: Command) => runCommand(watcher, command)
+  const records = stack.adopt(openRecords(paths.recordsDatabase), (store) => store.close())
+  for (const what of records.setAside())
+    log.error({ record: what }, 'a record cannot be read and was set aside')
+  const images = stack.use(openStore(paths, log, stack))
+  const handlers = await findHandlers(config.runtime.handlers, run)
+  const host = readHostFacts(config.runtime.cgroupDriver)
+  const ports = wrapAll(
+    wrap,
+    openPorts({ config, paths, watcher, run, handlers, images, log, host, stack, records }),
+  )
+  const runtime = createRuntime({
+    ...{ ports, host, log },
+    options: { sandboxPaths: paths.sandbox, initPath, hostname, nowNs: clock.nowNs },
+  })
+
+  const gate = new StartGate()
+  const store = wrap('images', images.store)
+  rmSync(config.listen, { force: true }) // Stale: the lock is ours.
+  const server = await startCriServer({
+    socketPath: config.listen,
+    runtimeService: runtimeService({
+      ...{ sandboxes: runtime.sandboxes, containers: runtime.containers, gate },
+      status: daemonStatus({ config, version, host, handlers, network: ports.network, records }),
+      host: { apparmor: apparmorEnabled(), selinux: selinuxEnabled() },
+    }),
+    imageService: imageService({ store, puller: openPuller(config, store, log), clock }),
+    ...{ gate, log },
+  })
+  stack.defer(() => server.close(DRAIN_MS))
+  await runtime.recover()
+  stack.use(await serveAdmin(paths.adminSocket, { images: adminImages(store, paths.imports), log }))
+  const retries = setInterval(() => void runtime.retryUnfinished(), RETRY_INTERVAL_MS)
+  stack.defer(() => clearInterval(retries))
+  gate.open()
+  log.info({ socket: config.listen, root: config.root, state: config.state }, 'serving')
+  return stack.move()
+}
+
+function wrapAll(wrap: NonNullable<DaemonOptions['wrapPort']>, ports: RuntimePorts): RuntimePorts {
+  const wrapped = Object.entries(ports).map(([name, port]) => [name, wrap(name, port as object)])
+  return Object.fromEntries(wrapped) as RuntimePorts
+}
+
+function openPuller(config: Config, store: ImageStore, log: Log): ImagePuller {
+  const { registriesDir } = config.image
+  return imagePuller({
+    store,
+    registry: {
+      registriesDirs: registriesDir === undefined ? DEFAULT_REGISTRIES_DIRS : [registriesDir],
+      timeouts: DEFAULT_TIMEOUTS,
+      retries: DEFAULT_RETRIES,
+    },
+    platform: hostPlatform(),
+    log,
+  })
+}
+
+function openStore(paths: Paths, log: Log, stack: AsyncDisposableStack): Images {
+  return openImages({
+    root: paths.root,
+    records: stack.use(openImageRecords(join(paths.root, 'images.db'))),
+    clock,
+    log,
+    mountPoint: paths.rootfs,
+  })
+}
+
+function initPath(): string {
+  const path = findProgram('catatonit')
+  if (path !== undefined) return path
+  throw new CriError(
+    'failed-precondition',
+    'a pod with a shared PID namespace needs an init: install catatonit, or ask for namespace_options.pid = CONTAINER',
+  )
+}
+
+function adminImages(store: ImageStore, temporaryDirectory: string): AdminImages {
+  return {
+    async importArchive(path, name) {
+      const options = { temporaryDirectory, ...(name === undefined ? {} : { name }) }
+      const imported = await importImages(store, path, options, new AbortController().signal)
+      return imported.map(({ id, tags }) => ({ id, names: tags }))
+    },
+    list: () => store.list(),
+  }
+}

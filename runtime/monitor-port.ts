@@ -1,0 +1,77 @@
+import type { Process } from './pod-sandbox/record.ts'
+
+export interface MonitorRequest {
+  readonly id: string
+  readonly handler: string
+  /** config.json of the OCI runtime specification. */
+  readonly ociSpec: object
+  /** The same as `linux.cgroupsPath` in it. */
+  readonly cgroupsPath: string
+  readonly tty: boolean
+  readonly stdin: boolean
+  readonly stdinOnce: boolean
+  /** '' for none. */
+  readonly logFile: string
+}
+
+/** What the host says about a container now, from its exit file, its processes and its cgroup. */
+export type Observation =
+  | { readonly seen: 'alive' }
+  | { readonly seen: 'exited'; readonly atNs: string; readonly exitCode: number; readonly oomKilled: boolean }
+  /** The init is gone, its monitor still drains the output: the exit file is on its way. */
+  | { readonly seen: 'exiting' }
+  | { readonly seen: 'nothing' }
+
+export interface ExecRequest {
+  readonly id: string
+  readonly handler: string
+  /** `process` of the OCI runtime specification. */
+  readonly ociProcess: object
+  readonly timeoutMs: number | undefined
+  /** Each stream is cut at this size; what follows is read and discarded. */
+  readonly outputLimitBytes: number
+}
+
+export interface ExecResult {
+  readonly exitCode: number
+  readonly stdout: Buffer
+  readonly stderr: Buffer
+  readonly timedOut: boolean
+}
+
+/**
+ * One process per container that outlives the daemon, owns its stdio and log, and leaves its exit code behind.
+ * Its pid, its files and the OCI bundle are its own affair.
+ */
+export interface ContainerMonitor {
+  /** Creates the container through its OCI runtime; its init waits to be started. */
+  create(request: MonitorRequest): Promise<{ readonly init: Process; readonly monitor: Process }>
+  start(id: string, handler: string): Promise<void>
+  /** Sends a signal to the init, or with `all` to every process in the container's cgroup. False when it is gone. */
+  signal(container: MonitoredContainer, signal: number, all: boolean): Promise<boolean>
+  /** `process` of the config.json that the container was created with. */
+  ociProcess(id: string): Promise<object>
+  exec(request: ExecRequest): Promise<ExecResult>
+  update(id: string, handler: string, resources: object): Promise<void>
+  reopenLog(id: string, logFile: string): Promise<void>
+  /** Resolves when the container may have exited: there is something new to observe. */
+  ended(container: MonitoredContainer): Promise<void>
+  observe(container: MonitoredContainer): Promise<Observation>
+  /** Whether the init of a created container has been released: asks its OCI runtime. */
+  hasStarted(id: string, handler: string): Promise<boolean>
+  /** Takes over a running container from an earlier daemon: its execs under way, which nobody waits for, are killed. */
+  adopt(id: string): Promise<void>
+  /** Deletes the OCI container and its cgroup after an exit; its exit file stays. */
+  release(id: string, handler: string): Promise<void>
+  /** Kills whatever still acts for this id, and leaves nothing of it. */
+  remove(id: string, handler: string): Promise<void>
+  /** The ids of all that is left of containers, whoever made them. */
+  leftovers(): Promise<readonly string[]>
+}
+
+export interface MonitoredContainer {
+  readonly id: string
+  readonly handler: string
+  readonly init: Process
+  readonly monitor: Process
+}

@@ -1,0 +1,17 @@
+import type { Config } from '#config/config.ts'
+import { createLogger } from '#config/logger.ts'
+import { exitNow } from '#linux/exit-now.ts'
+import { startDaemon } from './daemon.ts'
+
+/** Runs the daemon until SIGTERM or SIGINT. What runs in pods goes on. */
+export async function serve(config: Config, version: string): Promise<void> {
+  process.umask(0o022) // What is made for pods has the modes that are asked for.
+  const log = createLogger({ level: config.logLevel, format: config.logFormat })
+  const daemon = await startDaemon(config, { version, log })
+  const signal = await new Promise<string>((resolve) => {
+    for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => resolve(name))
+  })
+  log.info({ signal }, 'stopping; containers run on')
+  await daemon[Symbol.asyncDispose]()
+  exitNow(0)
+}
