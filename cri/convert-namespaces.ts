@@ -59,8 +59,9 @@ function podOrNode(value: number, part: string): 'pod' | 'node' {
 /** Kubelet says NODE for a pod without one. */
 function refuseUserNamespace(options: wire.UserNamespace | undefined): void {
   if (options === undefined) return
+  ignored(options.uids, 'of use in a user namespace only, which is refused')
+  ignored(options.gids, 'of use in a user namespace only, which is refused')
   const mode = podOrNode(options.mode, 'userns_options.mode')
-  ignored([options.uids, options.gids], 'of use in a user namespace only, which is refused')
   refuse(mode === 'pod' ? options : undefined, {
     field: `${field}.userns_options`,
     what: 'a user namespace',

@@ -1,5 +1,5 @@
 import { chmod } from 'node:fs/promises'
-import { Server, ServerCredentials } from '@grpc/grpc-js'
+import { Server, ServerCredentials, setLogger } from '@grpc/grpc-js'
 import { CriError } from '#lib/errors.ts'
 import type { Log } from '#lib/log.ts'
 import { ImageServiceDefinition, RuntimeServiceDefinition } from '#proto/gen/runtime/v1/api.ts'
@@ -23,6 +23,8 @@ export interface CriServerOptions {
 
 /** Serves the CRI on a unix socket that its owner and group may use (0660). */
 export async function startCriServer(options: CriServerOptions): Promise<CriServer> {
+  // grpc-js writes to stderr else, where the log's readers expect lines of ours.
+  setLogger({ error: (...words: unknown[]) => options.log.warn({ said: words.join(' ') }, 'grpc-js') })
   const server = new Server({
     'grpc.max_receive_message_length': maxMessageBytes,
     'grpc.max_send_message_length': maxMessageBytes,

@@ -1,4 +1,4 @@
-import { EventEmitter } from 'node:events'
+import { EventEmitter, once } from 'node:events'
 import { type ServerUnaryCall, type ServiceError, status } from '@grpc/grpc-js'
 import { expect, test } from 'vitest'
 import { CriError, notFound } from '#lib/errors.ts'
@@ -122,7 +122,8 @@ test('an answer that cannot be encoded is a failure like any other', async () =>
 
 test('a client that hangs up aborts the signal of its call', async () => {
   const { answer, call } = serve('PullImage', {}, async (_, { signal }) => {
-    await new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+    await once(signal, 'abort')
+    signal.throwIfAborted()
     return {}
   })
   call.emit('cancelled')

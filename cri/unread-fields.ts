@@ -17,7 +17,19 @@ export function populated<Message>(
   return decode((type as MessageTypeDefinition<object, object>).serialize(populate(type, definitions)))
 }
 
-/** For tests: what `use` read of a message, as paths (`config.linux.sysctls`), its lists' elements being one. */
+/** For tests: the message itself with other values at some paths (`config.mounts.0.hostPath`). */
+export function withFields<Message extends object>(message: Message, values: Fields): Message {
+  for (const [path, value] of Object.entries(values)) {
+    const steps = path.split('.')
+    const last = steps.pop() ?? ''
+    const owner = steps.reduce<unknown>((parent, step) => Reflect.get(parent as object, step), message)
+    if (!Reflect.has(owner as object, last)) throw new Error(`the message has no ${path}`)
+    Reflect.set(owner as object, last, value)
+  }
+  return message
+}
+
+/** For tests: what was read of `message`, as paths (`config.linux.sysctls`), its lists' elements being one. */
 export interface Recording<Message> {
   readonly message: Message
   readonly read: ReadonlySet<string>

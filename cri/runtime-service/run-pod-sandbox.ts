@@ -22,8 +22,9 @@ function handlerNamed(wanted: string, handlers: readonly HandlerStatus[]): strin
   if (handler !== undefined) return handler.name
   const names = handlers.map(({ name }) => name)
   const nearest = nearestName(wanted, names)
+  const hint = nearest === undefined ? '' : ` (did you mean ${nearest}?)`
   throw invalidArgument(
-    `runtime_handler ${wanted || '(the default)'} is not configured${nearest === undefined ? '' : `: did you mean ${nearest}?`} ` +
-      `This host has ${names.join(', ') || 'none'}; [runtime.handlers.NAME] of the configuration adds one`,
+    `runtime_handler ${wanted || '(the default)'} is not configured${hint}: this host has ${names.join(', ') || 'none'}; ` +
+      '[runtime.handlers.NAME] in the configuration adds one',
   )
 }

@@ -1,0 +1,224 @@
+import { expect, test } from 'vitest'
+import { ContainerConfig, type KeyValue, NamespaceMode, Signal } from '#proto/gen/runtime/v1/api.ts'
+import { convertContainerConfig } from './convert-container-config.ts'
+import { containerSpec } from './fake-services.ts'
+import { populated, withFields } from './unread-fields.ts'
+
+const noModules = { apparmor: false, selinux: false }
+const metadata = { name: 'nginx', attempt: 0 }
+const security = 'linux.securityContext'
+const image = { image: 'sha256:1', annotations: {}, userSpecifiedImage: '', runtimeHandler: '', imageRef: '' }
+const bare: ContainerConfig = { ...ContainerConfig.decode(new Uint8Array()), metadata, image }
+
+type Changes = { readonly [path: string]: unknown }
+
+/** A config with every field set that is not refused, and these changed. */
+const full = (changes: Changes = {}): ContainerConfig =>
+  withFields(populated('ContainerConfig', ContainerConfig), {
+    metadata,
+    workingDir: '/srv',
+    'mounts.0': { ...mount, selinuxRelabel: true },
+    'devices.0': { containerPath: '/dev/a', hostPath: '/dev/b', permissions: 'rwm' },
+    logPath: 'nginx/0.log',
+    CDIDevices: [],
+    stopSignal: Signal.SIGNAL_SIGRTMINPLUS3,
+    [`${security}.capabilities.addAmbientCapabilities`]: [],
+    [`${security}.privileged`]: false,
+    [`${security}.namespaceOptions.pid`]: NamespaceMode.TARGET,
+    [`${security}.namespaceOptions.usernsOptions`]: undefined,
+    [`${security}.selinuxOptions`]: undefined,
+    [`${security}.runAsUsername`]: '',
+    [`${security}.supplementalGroupsPolicy`]: 0,
+    [`${security}.seccomp`]: undefined,
+    [`${security}.seccompProfilePath`]: '',
+    [`${security}.apparmor`]: undefined,
+    [`${security}.apparmorProfile`]: '',
+    ...changes,
+  })
+
+const mount = {
+  containerPath: '/data',
+  hostPath: '/srv/data',
+  readonly: true,
+  selinuxRelabel: false,
+  propagation: 2,
+  uidMappings: [],
+  gidMappings: [],
+  recursiveReadOnly: false,
+  image: undefined,
+  imageSubPath: '',
+  mountOptions: [],
+} as const
+
+const convert = (config: ContainerConfig | undefined, host = noModules) =>
+  convertContainerConfig(config, 's1', host)
+
+test('a config that says only its name and image is a container of the CRI defaults', () => {
+  expect(convert(bare)).toEqual(containerSpec())
+})
+
+test('every field arrives in the spec', () => {
+  expect(convert(full())).toEqual({
+    sandboxId: 's1',
+    name: 'nginx',
+    attempt: 0,
+    imageReference: 'x',
+    userSpecifiedImage: 'x',
+    command: ['x'],
+    args: ['x'],
+    workingDirectory: '/srv',
+    env: [{ name: 'x', value: 'x' }],
+    mounts: [{ containerPath: '/data', hostPath: '/srv/data', readonly: true, propagation: 'bidirectional' }],
+    devices: [{ containerPath: '/dev/a', hostPath: '/dev/b', permissions: 'rwm' }],
+    labels: { '*': 'x' },
+    annotations: { '*': 'x' },
+    logPath: 'nginx/0.log',
+    stdin: true,
+    stdinOnce: true,
+    tty: true,
+    stopSignal: 'SIGRTMIN+3',
+    resources: {
+      cpuPeriodUs: 1,
+      cpuQuotaUs: 1,
+      cpuShares: 1,
+      memoryLimitBytes: 1,
+      memorySwapLimitBytes: 1,
+      oomScoreAdj: 1,
+      cpusetCpus: 'x',
+      cpusetMems: 'x',
+      hugepageLimits: [{ pageSize: 'x', limitBytes: 1 }],
+      unified: { '*': 'x' },
+    },
+    security: {
+      user: { user: '1', group: 1, supplementalGroups: [1] },
+      privileged: false,
+      readonlyRootfs: true,
+      noNewPrivileges: true,
+      addCapabilities: ['x'],
+      dropCapabilities: ['x'],
+      maskedPaths: ['x'],
+      readonlyPaths: ['x'],
+      namespaces: { pid: 'target', targetId: 'x' },
+    },
+  })
+})
+
+const variable = (key: string, value: string | Buffer): Pick<ContainerConfig, 'envs'> => ({
+  envs: [{ key, value: Buffer.from(value) } satisfies KeyValue],
+})
+
+test.for<[ContainerConfig | undefined, string]>([
+  [undefined, 'config is missing'],
+  [{ ...bare, metadata: undefined }, 'config.metadata.name is empty'],
+  [{ ...bare, image: undefined }, 'container nginx: image.image is empty'],
+  [{ ...bare, image: { ...image, image: '' } }, 'image.image is empty'],
+  [{ ...bare, workingDir: 'srv' }, 'working_dir is "srv"'],
+  [{ ...bare, logPath: '/var/log/0.log' }, 'log_path is /var/log/0.log'],
+  [{ ...bare, logPath: 'a/../../0.log' }, 'log_path is a/../../0.log'],
+  [{ ...bare, logPath: '..' }, 'log_path is ..'],
+  [{ ...bare, logPath: 'a/' }, 'log_path is a/'],
+  [
+    { ...bare, ...variable('LANG', Buffer.from([0x64, 0xe9])) },
+    'environment variable LANG: its value is not UTF-8',
+  ],
+  [{ ...bare, ...variable('A', 'x\0y') }, 'environment variable A'],
+  [{ ...bare, ...variable('A=B', 'x') }, 'environment variable "A=B"'],
+  [{ ...bare, ...variable('', 'x') }, 'environment variable ""'],
+  [{ ...bare, mounts: [{ ...mount, hostPath: 'data' }] }, 'mounts[0].host_path is "data"'],
+  [{ ...bare, mounts: [mount, { ...mount, containerPath: '' }] }, 'mounts[1].container_path is ""'],
+  [{ ...bare, mounts: [{ ...mount, imageSubPath: 'a' }] }, 'mounts[0].image_sub_path is set, but no image'],
+  [full({ 'mounts.0.propagation': 3 }), 'mounts[0].propagation is 3: it may be 0, 1, 2'],
+  [full({ 'devices.0.permissions': 'rx' }), 'devices[0].permissions is rx'],
+  [full({ 'devices.0.hostPath': 'null' }), 'devices[0].host_path is "null"'],
+  [full({ stopSignal: 66 }), 'stop_signal 66'],
+  [full({ 'linux.resources.oomScoreAdj': 1001n }), 'oom_score_adj is 1001'],
+  [full({ 'linux.resources.cpuQuota': -2n }), 'cpu_quota is -2'],
+  [full({ 'linux.resources.memoryLimitInBytes': 2n ** 62n }), 'memory_limit_in_bytes is 4611686018427387904'],
+  [full({ [`${security}.namespaceOptions.targetId`]: '' }), 'target_id is empty'],
+  [full({ [`${security}.namespaceOptions.pid`]: 4 }), 'pid is 4'],
+  [full({ [`${security}.runAsUser`]: undefined }), 'run_as_group is 1 without a user'],
+  [full({ [`${security}.runAsUsername`]: 'www' }), 'both run_as_user and run_as_username'],
+  [full({ [`${security}.supplementalGroupsPolicy`]: 2 }), 'supplemental_groups_policy is 2'],
+  [full({ [`${security}.seccomp`]: { profileType: 1, localhostRef: '/x' } }), 'seccomp.localhost_ref is /x'],
+  [full({ [`${security}.seccomp`]: { profileType: 3, localhostRef: '' } }), 'seccomp.profile_type is 3'],
+  [full({ [`${security}.apparmorProfile`]: 'mine' }), 'apparmor_profile is mine'],
+])('wrong input is named: %#', ([config, message]) => {
+  expect(() => convert(config)).toThrow(
+    expect.objectContaining({ kind: 'invalid-argument', message: expect.stringContaining(message) }),
+  )
+})
+
+const mapping = { hostId: 100_000, containerId: 0, length: 65_536 }
+const runtimeDefault = { profileType: 0, localhostRef: '' }
+const localhost = { profileType: 2, localhostRef: 'mine' }
+
+const weakening: readonly (readonly [path: string, value: unknown, says: string])[] = [
+  [`${security}.seccomp`, runtimeDefault, 'seccomp: seccomp profile RuntimeDefault'],
+  [`${security}.seccomp`, localhost, 'seccomp: seccomp profile Localhost'],
+  [`${security}.seccompProfilePath`, 'runtime/default', 'seccomp profile RuntimeDefault'],
+  [`${security}.seccompProfilePath`, 'localhost//etc/seccomp.json', 'seccomp profile Localhost'],
+  [`${security}.apparmor`, localhost, 'apparmor: AppArmor profile Localhost'],
+  [`${security}.apparmorProfile`, 'localhost/mine', 'AppArmor profile Localhost'],
+  [
+    `${security}.selinuxOptions`,
+    { user: '', role: '', type: 'spc_t', level: '' },
+    'SELinux context ::spc_t:',
+  ],
+]
+
+test.for([
+  ...weakening,
+  [`${security}.supplementalGroupsPolicy`, 1, 'supplemental_groups_policy: Strict'],
+  [`${security}.capabilities.addAmbientCapabilities`, ['CHOWN'], 'add_ambient_capabilities'],
+  [`${security}.namespaceOptions.usernsOptions`, { mode: 0, uids: [mapping], gids: [] }, 'a user namespace'],
+  ['CDIDevices', [{ name: 'vendor.com/gpu=1' }], 'CDI_devices: CDI device vendor.com/gpu=1'],
+  ['mounts.0.image', image, 'mounts[0].image: an image volume'],
+  ['mounts.0.uidMappings', [mapping], 'mounts[0].uidMappings: an idmapped mount'],
+  ['mounts.0.gidMappings', [mapping], 'mounts[0].gidMappings: an idmapped mount'],
+  ['mounts.0.recursiveReadOnly', true, 'mounts[0].recursive_read_only'],
+  ['mounts.0.mountOptions', ['noexec', 'nodev'], 'mounts[0].mount_options: mount option noexec, nodev'],
+] as const)('%s would weaken the container or be lost, and is refused by name: %#', ([path, value, says]) => {
+  const message = expect.stringMatching(/^container nginx: .* is not supported by this version of cri-ts: ./)
+  expect(() => convert(full({ [path]: value }))).toThrow(
+    expect.objectContaining({ kind: 'unimplemented', message }),
+  )
+  expect(() => convert(full({ [path]: value }))).toThrow(says)
+})
+
+test.for(weakening)('%s of a privileged container has no effect, and is not refused: %#', ([path, value]) => {
+  const config = full({ [`${security}.privileged`]: true, [path]: value })
+  expect(convert(config).security.privileged).toBe(true)
+})
+
+test.for([
+  [`${security}.apparmor`, runtimeDefault, 'apparmor'],
+  [`${security}.apparmorProfile`, 'runtime/default', 'apparmor'],
+  ['mounts.0.selinuxRelabel', true, 'selinux'],
+] as const)('%s has nothing to do on a host without the module, and is refused on one with it', (sample) => {
+  const [path, value, module] = sample
+  const config = full({ 'mounts.0.selinuxRelabel': false, [path]: value })
+  expect(convert(config).name).toBe('nginx')
+  expect(() => convert(config, { ...noModules, [module]: true })).toThrow(
+    expect.objectContaining({ kind: 'unimplemented' }),
+  )
+})
+
+test.for([
+  [`${security}.seccomp`, { profileType: 1, localhostRef: '' }],
+  [`${security}.seccompProfilePath`, 'unconfined'],
+  [`${security}.apparmor`, { profileType: 1, localhostRef: '' }],
+  [`${security}.apparmorProfile`, 'unconfined'],
+  [`${security}.selinuxOptions`, { user: '', role: '', type: '', level: '' }],
+  [`${security}.namespaceOptions.usernsOptions`, { mode: NamespaceMode.NODE, uids: [], gids: [] }],
+] as const)('%s that asks for nothing is taken', ([path, value]) => {
+  expect(convert(full({ [path]: value }), { apparmor: true, selinux: false }).name).toBe('nginx')
+})
+
+test('a user is a number, a name, or left to the image', () => {
+  const userOf = (changes: Changes) => convert(full(changes)).security.user.user
+  expect(userOf({})).toBe('1')
+  const byName = { [`${security}.runAsUser`]: undefined, [`${security}.runAsUsername`]: 'www-data' }
+  expect(userOf(byName)).toBe('www-data')
+  expect(userOf({ [`${security}.runAsUser`]: undefined, [`${security}.runAsGroup`]: undefined })).toBe('')
+  expect(userOf({ [`${security}.runAsUser.value`]: 0n })).toBe('0')
+})

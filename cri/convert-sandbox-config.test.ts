@@ -1,0 +1,99 @@
+import { expect, test } from 'vitest'
+import { NamespaceMode, PodSandboxConfig } from '#proto/gen/runtime/v1/api.ts'
+import { convertSandboxConfig } from './convert-sandbox-config.ts'
+import { sandboxSpec } from './fake-services.ts'
+import { populated, withFields } from './unread-fields.ts'
+
+const metadata = { name: 'web', uid: 'u1', namespace: 'default', attempt: 0 }
+const bare: PodSandboxConfig = { ...PodSandboxConfig.decode(new Uint8Array()), metadata }
+
+const namespaceOptions = 'linux.securityContext.namespaceOptions'
+
+/** A config with every field set, and these changed. */
+const full = (changes: { readonly [path: string]: unknown } = {}): PodSandboxConfig =>
+  withFields(populated('PodSandboxConfig', PodSandboxConfig), {
+    metadata,
+    logDirectory: '/var/log/pods/web',
+    'portMappings.0': { protocol: 2, containerPort: 80, hostPort: 8080, hostIp: '::1' },
+    'linux.sysctls': { 'net.core.somaxconn': '1' },
+    [`${namespaceOptions}.network`]: NamespaceMode.POD,
+    [`${namespaceOptions}.pid`]: NamespaceMode.CONTAINER,
+    [`${namespaceOptions}.ipc`]: NamespaceMode.NODE,
+    [`${namespaceOptions}.usernsOptions`]: { mode: NamespaceMode.NODE, uids: [], gids: [] },
+    ...changes,
+  })
+
+test('a config that says only its name is a pod with namespaces of its own', () => {
+  expect(convertSandboxConfig(bare, 'crun')).toEqual(sandboxSpec())
+})
+
+test('every field arrives in the spec', () => {
+  expect(convertSandboxConfig(full(), 'runc')).toEqual({
+    metadata,
+    handler: 'runc',
+    hostname: 'x',
+    logDirectory: '/var/log/pods/web',
+    dns: { servers: ['x'], searches: ['x'], options: ['x'] },
+    portMappings: [{ protocol: 'sctp', containerPort: 80, hostPort: 8080, hostIp: '::1' }],
+    labels: { '*': 'x' },
+    annotations: { '*': 'x' },
+    cgroupParent: 'x',
+    sysctls: { 'net.core.somaxconn': '1' },
+    namespaces: { network: 'pod', pid: 'container', ipc: 'node' },
+    privileged: true,
+  })
+})
+
+test.for([
+  [undefined, 'config is missing'],
+  [{ ...bare, metadata: undefined }, 'config.metadata is missing'],
+  [{ ...bare, metadata: { ...metadata, name: '' } }, 'config.metadata.name is empty'],
+  [{ ...bare, metadata: { ...metadata, namespace: '' } }, 'config.metadata.namespace is empty'],
+  [{ ...bare, metadata: { ...metadata, uid: '' } }, 'config.metadata.uid is empty'],
+  [
+    { ...bare, logDirectory: 'logs' },
+    'pod default/web: log_directory is "logs": it must be an absolute path',
+  ],
+  [{ ...bare, hostname: 'x'.repeat(65) }, 'it may have 64 bytes'],
+  [{ ...bare, hostname: 'a b' }, 'hostname is "a b"'],
+  [full({ 'linux.cgroupParent': '/kubepods/../system' }), 'linux.cgroup_parent is /kubepods/../system'],
+  [
+    full({ [`${namespaceOptions}.network`]: NamespaceMode.CONTAINER }),
+    'network is CONTAINER: it may be POD or NODE',
+  ],
+  [full({ [`${namespaceOptions}.ipc`]: NamespaceMode.TARGET }), 'ipc is TARGET'],
+  [full({ [`${namespaceOptions}.pid`]: NamespaceMode.TARGET }), 'pid is TARGET'],
+  [full({ [`${namespaceOptions}.pid`]: 7 }), 'pid is 7: it may be 0, 1, 2, 3'],
+  [full({ 'linux.securityContext.runAsUser': undefined }), 'run_as_group is 1 without a user'],
+  [full({ 'portMappings.0.hostPort': 65_536 }), 'port_mappings[0].host_port is 65536'],
+  [full({ 'portMappings.0.hostPort': -1 }), 'port_mappings[0].host_port is -1'],
+  [full({ 'portMappings.0.containerPort': 0 }), 'port_mappings[0].container_port is 0'],
+  [full({ 'portMappings.0.protocol': 3 }), 'port_mappings[0].protocol is 3'],
+  [full({ 'portMappings.0.hostIp': 'localhost' }), 'port_mappings[0].host_ip is localhost'],
+] as const)('wrong input is named: %#', ([config, message]) => {
+  expect(() => convertSandboxConfig(config, 'crun')).toThrow(
+    expect.objectContaining({ kind: 'invalid-argument', message: expect.stringContaining(message) }),
+  )
+})
+
+test('a user namespace is refused by name', () => {
+  const userNamespace = { mode: NamespaceMode.POD, uids: [], gids: [] }
+  expect(() =>
+    convertSandboxConfig(full({ [`${namespaceOptions}.usernsOptions`]: userNamespace }), 'crun'),
+  ).toThrow(
+    expect.objectContaining({
+      kind: 'unimplemented',
+      message: expect.stringContaining(
+        `pod default/web: linux.security_context.namespace_options.userns_options`,
+      ),
+    }),
+  )
+})
+
+test('what is for processes of the sandbox itself is accepted: it has none', () => {
+  const config = full({
+    'linux.securityContext.seccomp': { profileType: 0, localhostRef: '' },
+    'linux.securityContext.seccompProfilePath': 'runtime/default',
+  })
+  expect(convertSandboxConfig(config, 'crun').privileged).toBe(true)
+})
