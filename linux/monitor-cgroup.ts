@@ -1,5 +1,6 @@
 import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { errnoOf } from '#lib/errors.ts'
 import type { CgroupHierarchies } from './cgroups.ts'
 
 const NAME = 'cri-ts-monitors'
@@ -17,10 +18,9 @@ export function createMonitorCgroup(hierarchies: CgroupHierarchies): MonitorCgro
   const wanted = hierarchies.mounts.filter(({ name }) => /unified|memory|pids|name=systemd/.test(name))
   const own = readFileSync('/proc/self/cgroup', 'utf8')
   const directories = wanted.map(({ name, path }) => join(path, ownCgroup(own, name), NAME))
-  for (const directory of directories) mkdirSync(directory, { recursive: true })
   return {
     add(pid) {
-      for (const directory of directories) writeFileSync(join(directory, 'cgroup.procs'), `${pid}`)
+      for (const directory of directories) enter(directory, pid)
     },
     [Symbol.dispose]() {
       for (const directory of directories) removeIfEmpty(directory)
@@ -39,6 +39,20 @@ export function ownCgroup(text: string, hierarchy: string): string {
     }
   }
   return '/'
+}
+
+/** Another daemon on this host may remove it while it is empty: then it is made again. */
+function enter(directory: string, pid: number): void {
+  for (let left = 10; ; left -= 1) {
+    mkdirSync(directory, { recursive: true })
+    try {
+      writeFileSync(join(directory, 'cgroup.procs'), `${pid}`, { flag: 'r+' })
+      return
+    } catch (error) {
+      if (errnoOf(error) === 'ESRCH') return // It has ended already.
+      if (errnoOf(error) !== 'ENOENT' || left === 0) throw error
+    }
+  }
 }
 
 function removeIfEmpty(directory: string): void {

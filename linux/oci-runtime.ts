@@ -40,7 +40,7 @@ export function createOciRuntime(
 
   async function call(id: string, args: readonly string[], stdin?: string): Promise<Finished> {
     using lock = locks.hold(id)
-    return run({
+    return await run({
       argv: argv(...args),
       timeoutMs: TIMEOUT_MS,
       heldFds: [lock.fd],
