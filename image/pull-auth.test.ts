@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { answerWith, type SeenRequest } from '#test/fakes/fake-registry.ts'
+import type { SeenRequest } from '#test/fakes/fake-registry.ts'
+import { answerWith } from '#test/fakes/fake-registry-behaviours.ts'
 import { noAuth, type PullLab, pullLab, user } from '#test/fakes/pull-lab.ts'
 
 let lab: PullLab

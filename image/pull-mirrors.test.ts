@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { answerWith, breakOff, digestOf, FakeRegistry, hangUp } from '#test/fakes/fake-registry.ts'
+import { digestOf, FakeRegistry } from '#test/fakes/fake-registry.ts'
+import { answerWith, breakOff, hangUp } from '#test/fakes/fake-registry-behaviours.ts'
 import { type PullLab, pullLab, user } from '#test/fakes/pull-lab.ts'
 
 let lab: PullLab

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { answerWith } from '#test/fakes/fake-registry.ts'
+import { answerWith } from '#test/fakes/fake-registry-behaviours.ts'
 import { type PullLab, pullLab, user } from '#test/fakes/pull-lab.ts'
 
 let lab: PullLab

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { answerWith, breakOff, digestOf, hangUp, staySilent } from '#test/fakes/fake-registry.ts'
+import { digestOf } from '#test/fakes/fake-registry.ts'
+import { answerWith, breakOff, hangUp, staySilent } from '#test/fakes/fake-registry-behaviours.ts'
 import { type PullLab, pullLab } from '#test/fakes/pull-lab.ts'
 
 let lab: PullLab

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { answerWith, type FakeImage } from '#test/fakes/fake-registry.ts'
+import type { FakeImage } from '#test/fakes/fake-registry.ts'
+import { answerWith } from '#test/fakes/fake-registry-behaviours.ts'
 import { type PullLab, pullLab } from '#test/fakes/pull-lab.ts'
 
 let lab: PullLab

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { gzipSync } from 'node:zlib'
+import type { Behaviour } from './fake-registry-behaviours.ts'
 
 export interface SeenRequest {
   readonly method: string
@@ -10,9 +11,6 @@ export interface SeenRequest {
   readonly headers: IncomingMessage['headers']
   readonly body: string
 }
-
-/** What the registry does instead of answering; `answer` is what it would have done. */
-export type Behaviour = (response: ServerResponse, answer: () => void) => void
 
 export type FakeAuth =
   | { readonly kind: 'basic'; readonly username: string; readonly password: string }
@@ -218,30 +216,6 @@ export class FakeRegistry implements AsyncDisposable {
     response.end(JSON.stringify({ token }))
   }
 }
-
-/** Answers with a status, and headers or a body with it. */
-export const answerWith =
-  (status: number, headers: { [name: string]: string } = {}, body: string | Buffer = ''): Behaviour =>
-  (response) => {
-    response.writeHead(status, headers)
-    response.end(body)
-  }
-
-/** Takes the request and says nothing. */
-export const staySilent: Behaviour = () => {}
-
-/** Cuts the connection without an answer. */
-export const hangUp: Behaviour = (response) => void response.socket?.destroy()
-
-/** Announces `whole` and sends its first bytes, then cuts the connection or, if it is to `stall`, keeps it. */
-export const breakOff =
-  (whole: Buffer, afterBytes: number, { stall = false } = {}): Behaviour =>
-  (response) => {
-    response.writeHead(200, { 'content-length': whole.length })
-    response.write(whole.subarray(0, afterBytes), () => {
-      if (!stall) response.socket?.destroySoon()
-    })
-  }
 
 function refuse(response: ServerResponse, status: number, code: string, message: string): void {
   response.writeHead(status, { 'content-type': 'application/json' })
