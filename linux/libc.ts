@@ -22,7 +22,12 @@ export class SystemError extends Error {
   }
 }
 
-const nameOfErrno = new Map(Object.entries(constants.errno).map(([name, value]) => [value, name]))
+/** Of two names of one number the first: EAGAIN, not EWOULDBLOCK. */
+const nameOfErrno = new Map(
+  Object.entries(constants.errno)
+    .toReversed()
+    .map(([name, value]) => [value, name]),
+)
 
 type Argument = string | number | bigint | null | Buffer | readonly (string | null)[]
 type Native = ((...args: Argument[]) => number) & {
