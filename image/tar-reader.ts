@@ -47,7 +47,9 @@ export class TarReader {
     return this.#longHeader === undefined ? this.#dataLeft + this.#paddingLeft : 0
   }
 
+  /** Takes `skippableBytes` as read. */
   skip(): void {
+    if (this.#longHeader !== undefined) return
     if (this.#dataLeft > 0) this.#handler.end()
     this.#dataLeft = 0
     this.#paddingLeft = 0
