@@ -20,6 +20,8 @@ export interface ExecEnvironment {
   readonly marks: string
 }
 
+/** What a timer of Node holds, three weeks: no exec is expected to take longer. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1
 /** How long to go on reading after the process has ended, where a child of its own keeps the output open. */
 const DRAIN_MS = 1_000
 
@@ -39,18 +41,25 @@ export async function execSync(request: ExecRequest, environment: ExecEnvironmen
     gather(stdout, request.outputLimitBytes),
     gather(stderr, request.outputLimitBytes),
   ] as const
+  const kill = (): void => {
+    slot.cgroup.kill()
+    killGroup(pid)
+    slot.cgroup.kill() // What the runtime put there before it died.
+  }
   let timedOut = false
-  const timer =
-    request.timeoutMs === undefined
-      ? undefined
-      : setTimeout(() => {
-          timedOut = true
-          slot.cgroup.kill()
-          killGroup(pid)
-          slot.cgroup.kill() // What the runtime put there before it died.
-        }, request.timeoutMs)
+  const timer = setTimeout(
+    () => {
+      timedOut = true
+      kill()
+    },
+    Math.min(request.timeoutMs ?? LONGEST_TIMER_MS, LONGEST_TIMER_MS),
+  )
+  request.signal.addEventListener('abort', kill)
+  if (request.signal.aborted) kill()
   const exit = await watcher.ended(pid)
   clearTimeout(timer)
+  request.signal.removeEventListener('abort', kill)
+  if (request.signal.aborted) timedOut = true
   const drained = AbortSignal.timeout(timedOut ? 0 : DRAIN_MS)
   const [out, err] = await Promise.all([readers[0].end(drained), readers[1].end(drained)])
   const exitCode = exit?.exitCode ?? 255

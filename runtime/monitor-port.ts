@@ -28,6 +28,8 @@ export interface ExecRequest {
   /** `process` of the OCI runtime specification. */
   readonly ociProcess: object
   readonly timeoutMs: number | undefined
+  /** Kills what it started, when who asked for it has gone. */
+  readonly signal: AbortSignal
   /** Each stream is cut at this size; what follows is read and discarded. */
   readonly outputLimitBytes: number
 }

@@ -32,6 +32,11 @@ export interface ContainerService {
   update(id: string, resources: Resources, annotations: { readonly [key: string]: string }): Promise<void>
   /** Throws failed-precondition when it does not run. */
   reopenLog(id: string): Promise<void>
-  /** `timeoutMs` undefined: none. */
-  execSync(id: string, command: readonly string[], timeoutMs: number | undefined): Promise<ExecResult>
+  /** `timeoutMs` undefined: none. The command is killed when the signal aborts. */
+  execSync(
+    id: string,
+    command: readonly string[],
+    timeoutMs: number | undefined,
+    signal: AbortSignal,
+  ): Promise<ExecResult>
 }

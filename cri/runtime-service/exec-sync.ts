@@ -12,10 +12,10 @@ const maxOutputBytes = maxMessageBytes - 64 * 1024
 export function execSync(
   containers: Pick<ContainerService, 'execSync'>,
 ): Handler<ExecSyncRequest, ExecSyncResponse> {
-  return async ({ containerId, cmd, timeout }) => {
+  return async ({ containerId, cmd, timeout }, { signal }) => {
     if (cmd.length === 0) throw invalidArgument('cmd is empty: name a command to run in the container')
     const timeoutMs = timeout === 0n ? undefined : secondsToMs(timeout)
-    const result = await containers.execSync(containerId, [...cmd], timeoutMs)
+    const result = await containers.execSync(containerId, [...cmd], timeoutMs, signal)
     // Kubelet takes this code, and no other, for a probe that timed out.
     if (result.timedOut) {
       throw new CriError(

@@ -19,8 +19,8 @@ import { Stopping } from './stopping.ts'
 import { teardownContainer } from './teardown.ts'
 
 const NOBODY_YET = { uid: 0, gid: 0, additionalGids: [] }
-/** The response of ExecSync stays below gRPC's 16 MiB with both streams full. */
-const EXEC_OUTPUT_LIMIT_BYTES = (8 << 20) - (64 << 10)
+/** Of each stream: no more fits an answer of gRPC, whose limit is 16 MiB. */
+const EXEC_OUTPUT_LIMIT_BYTES = (16 << 20) - (64 << 10)
 
 /** Containers. Order of locks: sandbox, then container. */
 export class Containers implements ContainerService {
@@ -172,13 +172,18 @@ export class Containers implements ContainerService {
     await this.#context.ports.monitor.reopenLog(record.id, record.logFile)
   }
 
-  async execSync(id: string, command: readonly string[], timeoutMs: number | undefined): Promise<ExecResult> {
+  async execSync(
+    id: string,
+    command: readonly string[],
+    timeoutMs: number | undefined,
+    signal: AbortSignal,
+  ): Promise<ExecResult> {
     const record = this.#catalogue.get(id)
     if (record.state.phase !== 'running') throw notRunning(record)
     const { monitor } = this.#context.ports
     const base = await monitor.ociProcess(record.id)
     return monitor.exec({
-      ...{ id: record.id, handler: record.handler, timeoutMs },
+      ...{ id: record.id, handler: record.handler, timeoutMs, signal },
       ociProcess: buildExecProcess(base as Parameters<typeof buildExecProcess>[0], command, { tty: false }),
       outputLimitBytes: EXEC_OUTPUT_LIMIT_BYTES,
     })
