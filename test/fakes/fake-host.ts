@@ -1,0 +1,117 @@
+import type { ContainerRecord } from '#runtime/container/record.ts'
+import type { Process, SandboxRecord } from '#runtime/pod-sandbox/record.ts'
+import type { NamespacePaths } from '#runtime/ports.ts'
+
+export interface FakeContainer {
+  phase: 'created' | 'running' | 'ended'
+  readonly init: Process
+  readonly monitor: Process
+  monitorLives: boolean
+  readonly cgroupParent: string
+  cgroup: boolean
+  /** config.json. */
+  readonly ociSpec: { readonly process?: object }
+  exit: { readonly atNs: string; readonly exitCode: number; readonly oomKilled: boolean } | undefined
+  readonly signals: number[]
+  execs: number
+}
+
+/** What exists on a host in memory, whoever made it. It outlives every runtime that acts on it. */
+export class FakeHost {
+  readonly sandboxRecords = new Map<string, string>()
+  readonly containerRecords = new Map<string, string>()
+  readonly namespaces = new Map<string, NamespacePaths>()
+  readonly attachments = new Map<string, readonly string[]>()
+  readonly files = new Set<string>()
+  readonly logDirectories = new Set<string>()
+  /** What PodCgroups made: the cgroup's path, by sandbox id. */
+  readonly podCgroups = new Map<string, string>()
+  readonly rootfs = new Map<string, 'mounted' | 'unmounted'>()
+  readonly containers = new Map<string, FakeContainer>()
+  /** Objects for which programs of an earlier daemon still act. */
+  readonly lockHolders = new Set<string>()
+  /** Signals that no container takes: [9] makes all of them hang in the kernel. */
+  readonly ignoredSignals = new Set<number>()
+  readonly #changed = new Set<() => void>()
+  #now = 0
+  #nextPid = 100
+
+  nowNs = (): string => `${++this.#now}`
+
+  newProcess(): Process {
+    this.#nextPid += 1
+    return { pid: this.#nextPid, startTimeTicks: `${this.#nextPid}` }
+  }
+
+  /** Ends a container's init; its monitor, if it lives, leaves the exit code and ends too. */
+  exit(id: string, exitCode: number, oomKilled = false): void {
+    const container = this.containers.get(id)
+    if (container === undefined || container.phase === 'ended') return
+    container.phase = 'ended'
+    if (container.monitorLives) container.exit = { atNs: this.nowNs(), exitCode, oomKilled }
+    container.monitorLives = false
+    this.tellChange()
+  }
+
+  /** SIGKILL to the monitor: the container runs on, its exit code will be lost. */
+  killMonitor(id: string): void {
+    const container = this.containers.get(id)
+    if (container !== undefined) container.monitorLives = false
+    this.tellChange()
+  }
+
+  /** Power goes: processes, namespaces, mounts and cgroups are gone, records and what containers wrote are not. */
+  reboot(): void {
+    for (const container of this.containers.values()) {
+      container.phase = 'ended'
+      container.monitorLives = false
+      container.cgroup = false
+    }
+    this.containers.clear()
+    this.namespaces.clear()
+    this.files.clear()
+    this.podCgroups.clear()
+    for (const id of this.rootfs.keys()) this.rootfs.set(id, 'unmounted')
+    this.tellChange()
+  }
+
+  /** Resolves when the condition holds. */
+  async until(holds: () => boolean): Promise<void> {
+    while (!holds()) {
+      await new Promise<void>((resolve) => {
+        const tell = (): void => {
+          this.#changed.delete(tell)
+          resolve()
+        }
+        this.#changed.add(tell)
+      })
+    }
+  }
+
+  tellChange(): void {
+    for (const tell of [...this.#changed]) tell()
+  }
+
+  /** A line for each thing that is there, with its state. */
+  left(): readonly string[] {
+    const records = [
+      ...[...this.sandboxRecords.values()].map((text) => JSON.parse(text) as SandboxRecord),
+      ...[...this.containerRecords.values()].map((text) => JSON.parse(text) as ContainerRecord),
+    ]
+    const containers = [...this.containers].flatMap(([id, { phase, cgroup, monitorLives }]) => [
+      `container ${id} ${phase}`,
+      ...(cgroup ? [`cgroup of ${id}`] : []),
+      ...(monitorLives ? [`monitor of ${id}`] : []),
+    ])
+    return [
+      ...records.map(({ id, state }) => `record ${id} ${state.phase}`),
+      ...[...this.namespaces.keys()].map((id) => `namespaces of ${id}`),
+      ...[...this.attachments.keys()].map((id) => `attachment of ${id}`),
+      ...[...this.files].map((id) => `files of ${id}`),
+      ...[...this.podCgroups.values()].map((path) => `cgroup ${path}`),
+      ...[...this.rootfs].map(([id, state]) => `rootfs of ${id} ${state}`),
+      ...containers,
+      ...[...this.lockHolders].map((id) => `holder of ${id}`),
+    ].sort()
+  }
+}

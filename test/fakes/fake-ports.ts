@@ -1,0 +1,171 @@
+import { CriError, notFound } from '#lib/errors.ts'
+import type {
+  HostPaths,
+  ImageRootfs,
+  LocalImage,
+  Namespaces,
+  ObjectLocks,
+  PodCgroups,
+  PodNetwork,
+  Records,
+  RuntimePorts,
+  SandboxFiles,
+} from '#runtime/ports.ts'
+import type { FakeHost } from './fake-host.ts'
+import { FakeMonitor } from './fake-monitor.ts'
+
+export const busybox: LocalImage = {
+  id: `sha256:${'b'.repeat(64)}`,
+  config: {
+    entrypoint: [],
+    cmd: ['/bin/sh'],
+    env: ['PATH=/bin'],
+    user: '',
+    workingDirectory: '',
+    stopSignal: '',
+    volumes: [],
+  },
+}
+
+/** Every port of the runtime, on a host in memory; they refuse what a real host refuses. */
+export function fakePorts(host: FakeHost, image: LocalImage = busybox): RuntimePorts {
+  return {
+    sandboxRecords: fakeRecords(host.sandboxRecords),
+    containerRecords: fakeRecords(host.containerRecords),
+    namespaces: fakeNamespaces(host),
+    network: fakeNetwork(host),
+    files: fakeFiles(host),
+    podCgroups: fakePodCgroups(host),
+    rootfs: fakeRootfs(host, image),
+    monitor: new FakeMonitor(host),
+    hostPaths: fakeHostPaths(),
+    locks: fakeLocks(host),
+  }
+}
+
+function fakeRecords<Item extends { readonly id: string }>(texts: Map<string, string>): Records<Item> {
+  return {
+    async put(record) {
+      texts.set(record.id, JSON.stringify(record))
+    },
+    async remove(id) {
+      texts.delete(id)
+    },
+    async all() {
+      return [...texts.values()].map((text) => JSON.parse(text) as Item)
+    },
+  }
+}
+
+function fakeNamespaces(host: FakeHost): Namespaces {
+  const none = { network: undefined, ipc: undefined, uts: undefined }
+  return {
+    async create(id, { network, ipc, uts, sysctls }) {
+      const at = (wanted: boolean, kind: string) => (wanted ? `/ns/${id}/${kind}` : undefined)
+      const paths = { network: at(network, 'net'), ipc: at(ipc, 'ipc'), uts: at(uts, 'uts') }
+      host.namespaces.set(id, paths)
+      if ('bad' in sysctls) throw new CriError('invalid-argument', 'sysctl bad: there is none')
+      return paths
+    },
+    find: async (id) => host.namespaces.get(id) ?? none,
+    async remove(id) {
+      host.namespaces.delete(id)
+    },
+  }
+}
+
+function fakeNetwork(host: FakeHost): PodNetwork {
+  let next = 1
+  return {
+    async attach({ sandboxId, netnsPath }) {
+      if (host.namespaces.get(sandboxId)?.network !== netnsPath) throw new Error(`${netnsPath} is not there`)
+      const ips = [`10.0.0.${++next}`]
+      host.attachments.set(sandboxId, ips)
+      return ips
+    },
+    async detach(sandboxId) {
+      host.attachments.delete(sandboxId)
+    },
+    status: async () => ({ ready: true }),
+  }
+}
+
+function fakeFiles(host: FakeHost): SandboxFiles {
+  return {
+    async create(id) {
+      host.files.add(id)
+    },
+    async makeLogDirectory(path) {
+      host.logDirectories.add(path)
+    },
+    async remove(id) {
+      host.files.delete(id)
+    },
+  }
+}
+
+/** A cgroup with containers in it stays, and is forgotten: as a kernel and the real adapter have it. */
+function fakePodCgroups(host: FakeHost): PodCgroups {
+  const forgotten = (path: string) => `forgotten ${path}`
+  return {
+    async ensure(id, cgroupParent) {
+      host.podCgroups.set(id, cgroupParent)
+    },
+    async remove(id) {
+      const path = host.podCgroups.get(id)
+      if (path === undefined) return
+      host.podCgroups.delete(id)
+      const inUse = [...host.containers.values()].some(
+        ({ cgroup, cgroupParent }) => cgroup && cgroupParent === path,
+      )
+      if (inUse) host.podCgroups.set(forgotten(id), path)
+    },
+  }
+}
+
+function fakeRootfs(host: FakeHost, image: LocalImage): ImageRootfs {
+  const refuseInUse = (id: string): void => {
+    const container = host.containers.get(id)
+    if (container !== undefined && container.phase !== 'ended') throw new Error(`umount ${id}: EBUSY`)
+  }
+  return {
+    async resolve(reference) {
+      if (reference.includes('missing')) throw notFound('image', reference)
+      return image
+    },
+    async mount(containerId) {
+      host.rootfs.set(containerId, 'mounted')
+      return `/rootfs/${containerId}`
+    },
+    async unmount(containerId) {
+      refuseInUse(containerId)
+      if (host.rootfs.has(containerId)) host.rootfs.set(containerId, 'unmounted')
+    },
+    async remove(containerId) {
+      refuseInUse(containerId)
+      host.rootfs.delete(containerId)
+    },
+    leftovers: () => [...host.rootfs.keys()],
+    async readFile(containerId, path) {
+      if (host.rootfs.get(containerId) !== 'mounted') throw new Error(`${containerId} is not mounted`)
+      return path === '/etc/passwd' ? 'root:x:0:0::/:/bin/sh\nuser:x:1000:1000::/:/bin/sh\n' : undefined
+    },
+  }
+}
+
+function fakeHostPaths(): HostPaths {
+  return {
+    mountSource: async (path) => ({ path, kind: 'directory', propagation: 'shared' }),
+    devices: async () => [],
+    allDevices: async () => [],
+  }
+}
+
+function fakeLocks(host: FakeHost): ObjectLocks {
+  return {
+    async settle(id) {
+      host.lockHolders.delete(id)
+    },
+    remove: () => undefined,
+  }
+}

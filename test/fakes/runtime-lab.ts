@@ -1,0 +1,51 @@
+import type { Log } from '#lib/log.ts'
+import { sampleHost } from '#runtime/oci-spec/sample-input.ts'
+import type { RuntimePorts } from '#runtime/ports.ts'
+import { createRuntime, type Runtime } from '#runtime/runtime.ts'
+import { Effects } from './effects.ts'
+import { FakeHost } from './fake-host.ts'
+import { fakePorts } from './fake-ports.ts'
+
+export interface RuntimeLab {
+  readonly host: FakeHost
+  readonly effects: Effects
+  readonly runtime: Runtime
+  readonly warnings: readonly string[]
+  /** A new daemon on the same host and records, not yet recovered. */
+  restart(): RuntimeLab
+}
+
+/** A runtime on fakes of all its ports. */
+export function runtimeLab(host = new FakeHost()): RuntimeLab {
+  const effects = new Effects()
+  const warnings: string[] = []
+  const warn = (fields: object, message: string): void => {
+    warnings.push(`${message}: ${JSON.stringify(fields)}`)
+  }
+  const log: Log = { debug: () => undefined, info: () => undefined, warn, error: warn }
+  const tapped = Object.entries(fakePorts(host)).map(([name, port]) => [
+    name,
+    effects.tap(name, port as object),
+  ])
+  const runtime = createRuntime({
+    ports: Object.fromEntries(tapped) as RuntimePorts,
+    host: sampleHost,
+    log,
+    options: {
+      sandboxPaths: (id) => ({
+        resolvConf: `/state/${id}/resolv.conf`,
+        hosts: `/state/${id}/hosts`,
+        hostname: `/state/${id}/hostname`,
+        shm: `/state/${id}/shm`,
+        initRootfs: `/state/${id}/init-rootfs`,
+      }),
+      initPath: () => '/usr/bin/catatonit',
+      hostname: () => 'node',
+      nowNs: host.nowNs,
+    },
+  })
+  return { host, effects, runtime, warnings, restart: () => runtimeLab(host) }
+}
+
+/** All that can go on without a timer has gone on: everything in the fakes happens in microtasks. */
+export const quiet = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
