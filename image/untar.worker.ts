@@ -110,13 +110,12 @@ function inboxOf(port: MessagePort) {
 const bufferOf = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 
 function failureOf(error: unknown): FromWorker {
-  return { answer: 'failed', kind: kindOf(error), message: describeError(error) }
-}
-
-/** What zlib throws is about the blob, what the kernel says about this machine. */
-function kindOf(error: unknown): Extract<FromWorker, { answer: 'failed' }>['kind'] {
-  if (error instanceof CriError) return error.kind
-  const code = errnoOf(error)
-  if (code === 'ENOSPC' || code === 'EDQUOT') return 'resource-exhausted'
-  return code?.startsWith('Z_') || code?.startsWith('ZSTD_') ? 'invalid-argument' : 'internal'
+  if (error instanceof CriError) return { answer: 'failed', kind: error.kind, message: describeError(error) }
+  const code = errnoOf(error) ?? ''
+  if (code.startsWith('Z_') || code.startsWith('ZSTD_')) {
+    const message = `the blob cannot be decompressed: ${describeError(error)}`
+    return { answer: 'failed', kind: 'invalid-argument', message }
+  }
+  const kind = code === 'ENOSPC' || code === 'EDQUOT' ? 'resource-exhausted' : 'internal'
+  return { answer: 'failed', kind, message: describeError(error) }
 }
