@@ -5,7 +5,6 @@ import { basename, join } from 'node:path'
 import { promisify } from 'node:util'
 import { type CriClient, connect } from '#cri/client.ts'
 import type { SnapshotScope } from './host-snapshot.ts'
-import { requireIsolation } from './isolation.ts'
 import { bridgeNetwork } from './networks.ts'
 import { until } from './until.ts'
 
@@ -20,6 +19,8 @@ export interface DaemonOptions {
   /** The conf lists by file name; one bridge network with host ports unless given. */
   readonly networks?: { readonly [file: string]: string }
   readonly env?: { readonly [name: string]: string }
+  /** In place of bin/cri-ts: takes the same arguments. */
+  readonly program?: readonly [string, ...string[]]
 }
 
 /** The built daemon on directories of its own. It may be stopped, killed and started again; `await using` ends it. */
@@ -48,7 +49,6 @@ export interface Daemon extends AsyncDisposable {
 
 /** Starts a daemon, and waits until it serves. Everything of it is gone after its disposal. */
 export async function startDaemon(options: DaemonOptions = {}): Promise<Daemon> {
-  requireIsolation()
   const daemon = prepareDaemon(options)
   await daemon.start()
   return daemon
@@ -98,6 +98,7 @@ function prepareDaemon(options: DaemonOptions): Daemon {
   const { directory, root, state, networks, configFile, logFile, socket } = files
   const log = (): string => (existsSync(logFile) ? readFileSync(logFile, 'utf8') : '')
   const client = connect(socket)
+  const [program, ...first] = options.program ?? [CRI_TS]
   let child: ChildProcess | undefined
 
   const crictl = async (...args: readonly string[]): Promise<string> => {
@@ -127,10 +128,10 @@ function prepareDaemon(options: DaemonOptions): Daemon {
     }),
     crictl,
     crictlJson: async (...args) => JSON.parse(await crictl(...args)),
-    criTs: async (...args) => (await run(CRI_TS, ['--config', configFile, ...args])).stdout,
+    criTs: async (...args) => (await run(program, [...first, '--config', configFile, ...args])).stdout,
     async start() {
       const fd = openSync(logFile, 'a')
-      child = spawn(CRI_TS, ['--config', configFile, 'serve'], {
+      child = spawn(program, [...first, '--config', configFile, 'serve'], {
         stdio: ['ignore', fd, fd],
         env: { ...process.env, ...options.env },
       })

@@ -1,15 +1,23 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, mkdirSync, mkdtempSync, openSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { differenceBetween, takeHostSnapshot } from './host-snapshot.ts'
-import { requireIsolation } from './isolation.ts'
+import { isolation } from './isolation.ts'
 
 let directory: string
 
 beforeAll(() => {
-  requireIsolation()
   directory = mkdtempSync('/var/lib/cri-ts-test-')
   run('ip', 'netns', 'add', 'first') // So that /run/netns is a mount already.
   run('ip', 'netns', 'delete', 'first')
@@ -91,14 +99,16 @@ const plants: { readonly [what: string]: Plant } = {
   'a sysctl': {
     kind: 'sysctls',
     plant: () => {
-      writeFileSync('/proc/sys/net/ipv4/ip_forward', '1')
-      return () => writeFileSync('/proc/sys/net/ipv4/ip_forward', '0')
+      const path = '/proc/sys/net/ipv4/ip_forward'
+      const old = readFileSync(path, 'utf8').trim()
+      writeFileSync(path, old === '0' ? '1' : '0')
+      return () => writeFileSync(path, old)
     },
   },
   'a cgroup': {
     kind: 'cgroups',
     plant: () => {
-      const cgroup = `${someCgroupRoot()}/cri-ts-leak-${process.pid}`
+      const cgroup = `${someCgroupRoot()}/${isolation()}-leak`
       mkdirSync(cgroup)
       return () => rmdirSync(cgroup)
     },

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { join } from 'node:path'
+import { isolation } from './isolation.ts'
 
 /** Where to look beyond what the whole host shares. */
 export interface SnapshotScope {
@@ -13,7 +14,10 @@ export interface SnapshotScope {
 /** By kind (`mounts`, `links`, …) what there is, each thing as one line; a thing that is there twice is there twice. */
 export type HostSnapshot = ReadonlyMap<string, readonly string[]>
 
-/** All that a container runtime can leave behind on a host. Others who use the same host are seen too: hack/isolated. */
+/**
+ * All that a container runtime can leave behind on a host; of the cgroups, which no namespace keeps apart, those of
+ * this run of hack/isolated, whose name is in their path. Others who use the same host are seen too: hack/isolated.
+ */
 export function takeHostSnapshot(scope: SnapshotScope): HostSnapshot {
   const kinds: { readonly [kind: string]: () => readonly string[] } = {
     mounts: () => mountsOf('self'),
@@ -23,7 +27,10 @@ export function takeHostSnapshot(scope: SnapshotScope): HostSnapshot {
     'iptables rules': () => [...firewall('iptables-save'), ...firewall('ip6tables-save')],
     'nft rules': () => output('nft', '-s', 'list', 'ruleset').map((line) => line.trim()),
     sysctls: () => ['ip_forward', 'conf/all/route_localnet'].map(sysctl),
-    cgroups: () => directoriesBelow('/sys/fs/cgroup').filter((path) => !isOfSystemd(path)),
+    cgroups: () =>
+      cgroupRoots()
+        .flatMap(directoriesBelow)
+        .filter((path) => path.includes(isolation())),
     processes,
     files: () => scope.directories.flatMap(filesBelow),
     'IPC objects': ipcObjects,
@@ -77,8 +84,10 @@ const firewall = (program: string): readonly string[] =>
 
 const sysctl = (name: string): string => `${name} = ${linesOf(`/proc/sys/net/ipv4/${name}`)[0]}`
 
-/** systemd makes and removes these as it goes. */
-const isOfSystemd = (path: string): boolean => /\/(system|user)\.slice(\/(?!cri-).*)?$/.test(path)
+const cgroupRoots = (): readonly string[] =>
+  linesOf('/proc/self/mountinfo')
+    .filter((line) => / - cgroup2? /.test(line))
+    .map((line) => line.split(' ')[4] ?? '')
 
 /** Every process with its pid; one without a command line is a zombie (or a thread of the kernel). */
 const processes = (): readonly string[] =>
@@ -119,12 +128,24 @@ const messageQueues = (): readonly string[] =>
     .filter((line) => line.includes(' - mqueue '))
     .flatMap((line) => filesBelow(line.split(' ')[4] ?? ''))
 
-/** By kind, as numbers of sockets and pipes are never the same twice. */
-const openFiles = (pid: number): readonly string[] =>
-  attempt(() => readdirSync(`/proc/${pid}/fd`), [])
+/**
+ * By kind, as numbers of sockets and pipes are never the same twice. Worker threads come and go as they are needed:
+ * what belongs to an event loop (an epoll, an io_uring, an eventfd and two pipes) is not counted.
+ */
+function openFiles(pid: number): readonly string[] {
+  const targets = attempt(() => readdirSync(`/proc/${pid}/fd`), [])
     .map((fd) => attempt(() => readlinkSync(`/proc/${pid}/fd/${fd}`), ''))
     .map((target) => target.replace(/:\[\d+\]$/, '').replace(/^\/proc\/\d+\//, '/proc/PID/'))
     .filter((target) => target !== '')
+  const eventLoops = targets.filter((target) => target === EVENT_POLL)
+  const theirs = [EVENT_POLL, 'anon_inode:[io_uring]', 'anon_inode:[eventfd]', 'pipe', 'pipe']
+  return without(
+    targets,
+    eventLoops.flatMap(() => theirs),
+  )
+}
+
+const EVENT_POLL = 'anon_inode:[eventpoll]'
 
 const pids = (): readonly string[] => readdirSync('/proc').filter((name) => /^\d+$/.test(name))
 

@@ -24,8 +24,10 @@ export function useDaemon(
   }
   beforeAll(async () => {
     daemon = await startDaemon(typeof options === 'function' ? await options() : options)
-    await daemon.criTs('images', 'import', '--name', IMAGE, busyboxArchive())
-    await warmUp(daemon)
+    await prepare(daemon).catch((error: unknown) => {
+      console.error(daemon?.log())
+      throw error
+    })
   })
   beforeEach(() => {
     const from = there().log().length
@@ -37,8 +39,9 @@ export function useDaemon(
   return there
 }
 
-/** The first pod makes what stays: the bridge, the tables and chains of iptables, the daemon's own directories. */
-async function warmUp(daemon: Daemon): Promise<void> {
+/** An image; and the first pod makes what stays: the bridge, the tables and chains of iptables, the daemon's own directories. */
+async function prepare(daemon: Daemon): Promise<void> {
+  await daemon.criTs('images', 'import', '--name', IMAGE, busyboxArchive())
   for (const handler of HANDLERS) {
     await using pod = await runPod(daemon, handler, {
       port_mappings: [{ protocol: 0, container_port: 1, host_port: 65_000 }],

@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Message } from '#cri/client.ts'
 import type { Daemon } from './daemon.ts'
+import { isolation } from './isolation.ts'
 import { until } from './until.ts'
 
 export const IMAGE = 'localhost/e2e/busybox:latest'
@@ -48,6 +49,7 @@ export function podConfig(daemon: Daemon, fields: Fields = {}): Fields {
     log_directory: join(daemon.directory, 'logs', uid),
     labels: { app: 'e2e' },
     ...fields,
+    linux: { cgroup_parent: `/${isolation()}-pods`, ...(fields['linux'] as Fields | undefined) },
   }
 }
 
@@ -92,7 +94,10 @@ export async function runPod(daemon: Daemon, handler: string, fields: Fields = {
       await container.start()
       return container
     },
-    [Symbol.asyncDispose]: async () => void (await daemon.crictl('rmp', '--force', id)),
+    async [Symbol.asyncDispose]() {
+      await daemon.rpc('StopPodSandbox', { pod_sandbox_id: id })
+      await daemon.rpc('RemovePodSandbox', { pod_sandbox_id: id })
+    },
   }
 }
 

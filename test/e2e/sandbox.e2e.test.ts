@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, readlinkSync } from 'node:fs'
 import { expect } from 'vitest'
 import { testOnEach, useDaemon } from './host.ts'
+import { isolation } from './isolation.ts'
 import { CONTAINER, NODE, POD, runPod, SLEEP } from './pod.ts'
 
 const daemon = useDaemon()
@@ -88,7 +89,7 @@ testOnEach(
     const one = await pod.run({ command: ['sleep', '3601'], ...options({ pid: POD }) })
     await pod.run({ command: ['sleep', '3602'], ...options({ pid: POD }) })
     const processes = await one.exec('ps')
-    expect(processes).toMatch(/^ +1 .*catatonit/m)
+    expect(processes).toMatch(/^ +1 .* -P$/m)
     expect(processes).toContain('sleep 3602')
   },
 )
@@ -125,7 +126,7 @@ testOnEach('%s: sysctls are set in the pod and not on the host', async (handler)
 })
 
 testOnEach('%s: its containers run below the cgroup that kubelet made for the pod', async (handler) => {
-  const parent = `/cri-ts-e2e-${handler}`
+  const parent = `/${isolation()}-${handler}`
   await using pod = await runPod(daemon(), handler, { linux: { cgroup_parent: parent } })
   const container = await pod.run()
   const { info } = await daemon().crictlJson('inspect', container.id)

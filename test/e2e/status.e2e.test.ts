@@ -39,8 +39,7 @@ test('Status says which handler is the default one, and why', async () => {
 })
 
 test('RuntimeConfig tells kubelet the cgroup driver', async () => {
-  const config = await daemon().crictlJson('runtime-config')
-  expect(config.linux.cgroupDriver).toBe('CGROUPFS')
+  expect(await daemon().crictl('runtime-config')).toMatch(/cgroup driver: +CGROUPFS/i)
 })
 
 test('UpdateRuntimeConfig is taken', async () => {
