@@ -43,6 +43,7 @@ export async function startConmon(
         _OCI_SYNCPIPE: '3',
         _OCI_STARTPIPE: '4',
       },
+      cwd: paths.home(request.id), // It leaves its OOM mark there.
       fds: [nothing, nothing, nothing, syncWrite, startRead],
     })
     onSpawned(pid)

@@ -60,6 +60,8 @@ export interface PodNetwork {
   /** Works from what `attach` cached, also after the namespace (undefined) or the configuration is gone. */
   detach(sandboxId: string, netnsPath: string | undefined): Promise<void>
   status(): Promise<NetworkStatus>
+  /** Detaches what is attached for sandboxes that are no more, by `validIds`; tells plugins to do so where that is configured. */
+  collectGarbage(validIds: () => Iterable<string>): Promise<void>
 }
 
 export interface SandboxFilesRequest {

@@ -25,25 +25,28 @@ export function createRuntime(context: RuntimeContext): Runtime {
   const containers = new Containers(containerRecords, (id) => sandboxes.ready(id), locks, context)
   const sandboxes = new Sandboxes(sandboxRecords, containers, locks.sandboxes, context)
 
+  /** Ids of what could not be brought up to date. */
+  const unfinished = new Set<string>()
+
   /** One object that cannot be brought up to date keeps no other from it. */
-  async function attempt(fields: object, step: () => Promise<void>): Promise<void> {
+  async function attempt(what: 'containerId' | 'sandboxId', id: string, step: () => Promise<void>) {
     try {
       await step()
+      unfinished.delete(id)
     } catch (error) {
-      log.warn(
-        { ...fields, err: describeError(error) },
-        'could not be brought up to date; it is tried again later',
-      )
+      unfinished.add(id)
+      const fields = { [what]: id, err: describeError(error) }
+      log.warn(fields, 'could not be brought up to date; it is tried again later')
     }
   }
 
-  async function recoverAll(): Promise<void> {
-    for (const record of containerRecords.all()) {
+  async function recoverEach(wanted: (record: ContainerRecord | SandboxRecord) => boolean): Promise<void> {
+    for (const record of containerRecords.all().filter(wanted)) {
       const hasSandbox = sandboxRecords.find(record.spec.sandboxId) !== undefined
-      await attempt({ containerId: record.id }, () => containers.recover(record, hasSandbox))
+      await attempt('containerId', record.id, () => containers.recover(record, hasSandbox))
     }
-    for (const record of sandboxRecords.all()) {
-      await attempt({ sandboxId: record.id }, () => sandboxes.recover(record))
+    for (const record of sandboxRecords.all().filter(wanted)) {
+      await attempt('sandboxId', record.id, () => sandboxes.recover(record))
     }
   }
 
@@ -51,12 +54,15 @@ export function createRuntime(context: RuntimeContext): Runtime {
     const known = (id: string): boolean =>
       containerRecords.find(id) !== undefined || sandboxRecords.find(id) !== undefined
     for (const id of await ports.monitor.leftovers()) {
-      if (!known(id)) await attempt({ containerId: id }, () => ports.monitor.remove(id, ''))
+      if (!known(id)) await attempt('containerId', id, () => ports.monitor.remove(id, ''))
     }
     for (const id of ports.rootfs.leftovers()) {
-      if (!known(id)) await attempt({ containerId: id }, () => ports.rootfs.remove(id))
+      if (!known(id)) await attempt('containerId', id, () => ports.rootfs.remove(id))
     }
   }
+
+  const attachedSandboxes = (): readonly string[] =>
+    sandboxRecords.all().flatMap(({ id, state }) => (state.phase === 'stopped' ? [] : [id]))
 
   return {
     sandboxes,
@@ -65,19 +71,16 @@ export function createRuntime(context: RuntimeContext): Runtime {
     async recover() {
       await sandboxRecords.load()
       await containerRecords.load()
-      await recoverAll()
+      await recoverEach(() => true)
       await removeLeftovers()
+      await attempt({}, () => ports.network.collectGarbage(attachedSandboxes))
     },
 
     async retryUnfinished() {
-      for (const record of containerRecords.all()) {
-        if (record.state.phase !== 'creating') continue
-        await attempt({ containerId: record.id }, () => containers.recover(record, true))
-      }
-      for (const record of sandboxRecords.all()) {
-        if (record.state.phase !== 'creating' && record.state.phase !== 'stopping') continue
-        await attempt({ sandboxId: record.id }, () => sandboxes.recover(record))
-      }
+      await recoverEach(
+        ({ id, state }) => state.phase === 'creating' || state.phase === 'stopping' || unfinished.has(id),
+      )
+      containers.followAll()
     },
   }
 }
