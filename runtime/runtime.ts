@@ -29,24 +29,30 @@ export function createRuntime(context: RuntimeContext): Runtime {
   const unfinished = new Set<string>()
 
   /** One object that cannot be brought up to date keeps no other from it. */
-  async function attempt(what: 'containerId' | 'sandboxId', id: string, step: () => Promise<void>) {
+  async function attempt(
+    fields: { readonly containerId?: string; readonly sandboxId?: string },
+    step: () => Promise<void>,
+  ): Promise<void> {
+    const id = fields.containerId ?? fields.sandboxId ?? ''
     try {
       await step()
       unfinished.delete(id)
     } catch (error) {
       unfinished.add(id)
-      const fields = { [what]: id, err: describeError(error) }
-      log.warn(fields, 'could not be brought up to date; it is tried again later')
+      log.warn(
+        { ...fields, err: describeError(error) },
+        'could not be brought up to date; it is tried again later',
+      )
     }
   }
 
   async function recoverEach(wanted: (record: ContainerRecord | SandboxRecord) => boolean): Promise<void> {
     for (const record of containerRecords.all().filter(wanted)) {
       const hasSandbox = sandboxRecords.find(record.spec.sandboxId) !== undefined
-      await attempt('containerId', record.id, () => containers.recover(record, hasSandbox))
+      await attempt({ containerId: record.id }, () => containers.recover(record, hasSandbox))
     }
     for (const record of sandboxRecords.all().filter(wanted)) {
-      await attempt('sandboxId', record.id, () => sandboxes.recover(record))
+      await attempt({ sandboxId: record.id }, () => sandboxes.recover(record))
     }
   }
 
@@ -54,10 +60,10 @@ export function createRuntime(context: RuntimeContext): Runtime {
     const known = (id: string): boolean =>
       containerRecords.find(id) !== undefined || sandboxRecords.find(id) !== undefined
     for (const id of await ports.monitor.leftovers()) {
-      if (!known(id)) await attempt('containerId', id, () => ports.monitor.remove(id, ''))
+      if (!known(id)) await attempt({ containerId: id }, () => ports.monitor.remove(id, ''))
     }
     for (const id of ports.rootfs.leftovers()) {
-      if (!known(id)) await attempt('containerId', id, () => ports.rootfs.remove(id))
+      if (!known(id)) await attempt({ containerId: id }, () => ports.rootfs.remove(id))
     }
   }
 
@@ -73,7 +79,9 @@ export function createRuntime(context: RuntimeContext): Runtime {
       await containerRecords.load()
       await recoverEach(() => true)
       await removeLeftovers()
-      await attempt({}, () => ports.network.collectGarbage(attachedSandboxes))
+      await ports.network.collectGarbage(attachedSandboxes).catch((error: unknown) => {
+        log.warn({ err: describeError(error) }, 'attachments that nobody needs are left on the pod network')
+      })
     },
 
     async retryUnfinished() {
