@@ -36,6 +36,8 @@ export interface DaemonOptions {
   readonly log: Log
   /** Stands between the runtime and each of its ports: tests stop the daemon there. */
   readonly wrapPort?: <Port extends object>(name: string, port: Port) => Port
+  /** Called before each step of the image store, by name: to the same end. */
+  readonly atImageStep?: (step: string) => void
 }
 
 const RETRY_INTERVAL_MS = 30_000
@@ -61,7 +63,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   const watcher = stack.use(new ProcessWatcher())
   const run = (command: Command) => runCommand(watcher, command)
   const records = stack.adopt(openRecords(paths.recordsDatabase), (store) => store.close())
-  const images = stack.use(openStore(paths, log, stack))
+  const images = stack.use(openStore(paths, options, stack))
   const handlers = await findHandlers(config.runtime.handlers, run)
   const host = readHostFacts(config.runtime.cgroupDriver)
   const ports = wrapAll(
@@ -117,13 +119,18 @@ function openPuller(config: Config, store: ImageStore, log: Log): ImagePuller {
   })
 }
 
-function openStore(paths: Paths, log: Log, stack: AsyncDisposableStack): Images {
+function openStore(
+  paths: Paths,
+  { log, atImageStep = () => {} }: DaemonOptions,
+  stack: AsyncDisposableStack,
+): Images {
   return openImages({
     root: paths.root,
     records: stack.use(openImageRecords(join(paths.root, 'images.db'))),
     clock,
     log,
     mountPoint: paths.rootfs,
+    atStep: atImageStep,
   })
 }
 

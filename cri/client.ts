@@ -22,6 +22,9 @@ export interface CallOptions {
   readonly signal?: AbortSignal
 }
 
+/** A daemon that is started again is there at once; gRPC would wait for a second and more. */
+const RECONNECT_MS = 20
+
 /**
  * A client of the CRI for tests and tools. It encodes by the .proto file and not by the server's generated
  * code, so that the two check each other. Finds the file beside the sources.
@@ -31,6 +34,8 @@ export function connect(socketPath: string): CriClient {
   const client = new Client(`unix:${socketPath}`, credentials.createInsecure(), {
     'grpc.max_receive_message_length': maxMessageBytes,
     'grpc.max_send_message_length': -1,
+    'grpc.initial_reconnect_backoff_ms': RECONNECT_MS,
+    'grpc.max_reconnect_backoff_ms': RECONNECT_MS,
   })
   const methodOf = (rpc: string): Method => {
     const method = methods.get(rpc)

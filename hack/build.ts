@@ -8,12 +8,12 @@ const home = join(import.meta.dirname, '..')
 if (import.meta.main) await bundle(join(home, 'dist'))
 
 /**
- * Bundles main.ts and every worker into one flat directory: linux/worker-url.ts looks for a worker
+ * Bundles `main` and every worker into one flat directory: linux/worker-url.ts looks for a worker
  * beside the file that asks for it. What runs then needs node_modules for koffi alone, a native addon.
  */
-export async function bundle(outdir: string): Promise<void> {
+export async function bundle(outdir: string, main = 'main.ts'): Promise<void> {
   const workers = globSync('**/*.worker.ts', { cwd: home, exclude: ['node_modules/**', 'dist/**'] })
-  const entries = ['main.ts', ...workers].map((path) => [basename(path, '.ts'), path] as const)
+  const entries = [main, ...workers].map((path) => [basename(path, '.ts'), path] as const)
   const entryPoints = Object.fromEntries(entries)
   if (Object.keys(entryPoints).length < entries.length) {
     throw new Error(`two workers have one name, and the bundle is flat: ${workers.join(', ')}`)

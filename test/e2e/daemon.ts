@@ -19,6 +19,8 @@ export interface DaemonOptions {
   /** The conf lists by file name; one bridge network with host ports unless given. */
   readonly networks?: { readonly [file: string]: string }
   readonly env?: { readonly [name: string]: string }
+  /** Lines of TOML for the `[cni]` table. */
+  readonly cni?: string
   /** In place of bin/cri-ts: takes the same arguments. */
   readonly program?: readonly [string, ...string[]]
 }
@@ -65,7 +67,7 @@ interface Files {
   readonly socket: string
 }
 
-function prepareFiles({ config = '', networks }: DaemonOptions): Files {
+function prepareFiles({ config = '', cni = '', networks }: DaemonOptions): Files {
   mkdirSync('/var/lib/cri-ts-test', { recursive: true })
   const directory = mkdtempSync('/var/lib/cri-ts-test/')
   const state = `/run/cri-ts-test-${basename(directory)}`
@@ -87,7 +89,7 @@ function prepareFiles({ config = '', networks }: DaemonOptions): Files {
   const lines = Object.entries(top).map(([key, value]) => `${key} = ${JSON.stringify(value)}`)
   writeFileSync(
     files.configFile,
-    [...lines, config, '[cni]', `conf_dir = "${files.networks}"`, ''].join('\n'),
+    [...lines, config, '[cni]', `conf_dir = "${files.networks}"`, cni, ''].join('\n'),
   )
   writeFileSync(files.crictlConfig, '')
   return files

@@ -1,0 +1,138 @@
+import { randomUUID } from 'node:crypto'
+import {
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import type { Message } from '#cri/client.ts'
+import { bundle } from '../../../hack/build.ts'
+import { busyboxArchive } from '../busybox.ts'
+import { type Daemon, startDaemon } from '../daemon.ts'
+import { HANDLERS } from '../host.ts'
+import { differenceBetween, type HostSnapshot, takeHostSnapshot } from '../host-snapshot.ts'
+import { IMAGE, runPod } from '../pod.ts'
+import { until } from '../until.ts'
+import { ordersIn } from './crash-points.ts'
+import { programPoints } from './program-points.ts'
+
+/** A daemon that ends itself by SIGKILL on order, and what the host looked like before it had anything to do. */
+export interface CrashLab extends AsyncDisposable {
+  readonly daemon: Daemon
+  /** Calls, and answers the effects it took, one line each: `network.attach#1`, `program bridge ADD`. */
+  record(rpc: string, request: object): Promise<readonly string[]>
+  /** Calls with the order to end at `point`, waits for that end and starts the daemon again. */
+  crash(point: string, rpc: string, request: object): Promise<void>
+  /** Waits until the host is as it was before; throws with what differs. */
+  expectClean(): Promise<void>
+}
+
+const CLEAN_WITHIN_MS = 5_000
+const HOME = new URL('../../..', import.meta.url).pathname
+
+export async function openCrashLab(): Promise<CrashLab> {
+  await using undo = new AsyncDisposableStack()
+  const directory = mkdtempSync('/run/cri-ts-crash-')
+  undo.defer(() => rmSync(directory, { recursive: true, force: true }))
+  const daemon = undo.use(
+    await startDaemon({
+      ...programPoints(directory),
+      program: [process.execPath, await crashingDaemon(directory)],
+      env: { CRI_TS_CRASH_ORDERS: directory },
+    }),
+  )
+  await warmUp(daemon)
+  const resources = undo.move()
+  const before = snapshot(daemon)
+  return {
+    daemon,
+    record: async (rpc, request) => recordEffects(directory, daemon, rpc, request),
+    crash: async (point, rpc, request) => crashAt(point, directory, daemon, rpc, request),
+    expectClean: () => expectClean(before, daemon),
+    [Symbol.asyncDispose]: () => resources.disposeAsync(),
+  }
+}
+
+/** From the sources it would take a second to start. */
+async function crashingDaemon(directory: string): Promise<string> {
+  const home = join(directory, 'bundle')
+  await bundle(home, 'test/e2e/crash/crashing-daemon.ts')
+  symlinkSync(join(HOME, 'node_modules'), join(directory, 'node_modules'))
+  writeFileSync(join(directory, 'package.json'), '{"type":"module"}')
+  return join(home, 'crashing-daemon.js')
+}
+
+/** An image, and what the first pod leaves for those to come: a bridge, chains of iptables, directories. */
+async function warmUp(daemon: Daemon): Promise<void> {
+  await daemon.criTs('images', 'import', '--name', IMAGE, busyboxArchive())
+  for (const handler of HANDLERS) {
+    await using pod = await runPod(daemon, handler, {
+      port_mappings: [{ protocol: 0, container_port: 1, host_port: 65_000 }],
+    })
+    await (await pod.run()).exec('true')
+  }
+}
+
+async function recordEffects(
+  directory: string,
+  daemon: Daemon,
+  rpc: string,
+  request: object,
+): Promise<readonly string[]> {
+  const { order, journal } = ordersIn(directory)
+  rmSync(journal, { force: true })
+  give(order, daemon, '')
+  await daemon.rpc(rpc, request)
+  rmSync(order)
+  return [...new Set(readFileSync(journal, 'utf8').trim().split('\n'))]
+}
+
+async function crashAt(
+  point: string,
+  directory: string,
+  daemon: Daemon,
+  rpc: string,
+  request: object,
+): Promise<void> {
+  const { order } = ordersIn(directory)
+  give(order, daemon, point)
+  const pid = daemon.pid()
+  const answered: Promise<Message | undefined> = daemon.rpc(rpc, request).catch(() => undefined)
+  try {
+    await until(`the daemon ends ${point}`, () => !existsSync(`/proc/${pid}`))
+  } catch (cause) {
+    throw new Error(`it went on, and answered ${JSON.stringify(await answered)}`, { cause })
+  } finally {
+    rmSync(order, { force: true })
+  }
+  await answered
+  await daemon.start()
+}
+
+/** Whole at once: it is read while it is written. */
+function give(order: string, daemon: Daemon, point: string): void {
+  writeFileSync(`${order}.new`, `${point}\n${daemon.pid()}\n${randomUUID()}\n`)
+  renameSync(`${order}.new`, order)
+}
+
+/** Without the daemon, which is another after each crash. */
+function snapshot(daemon: Daemon): HostSnapshot {
+  const taken = new Map(takeHostSnapshot({ directories: daemon.scope().directories }))
+  const others = taken.get('processes')?.filter((line) => !line.startsWith(`${daemon.pid()} `))
+  return taken.set('processes', others ?? [])
+}
+
+async function expectClean(before: HostSnapshot, daemon: Daemon): Promise<void> {
+  let difference: readonly string[] = []
+  const isClean = (): boolean => {
+    difference = differenceBetween(before, snapshot(daemon))
+    return difference.length === 0
+  }
+  await until('the host is as it was', isClean, CLEAN_WITHIN_MS).catch((cause: unknown) => {
+    throw new Error(`the host is not as it was:\n  ${difference.join('\n  ')}`, { cause })
+  })
+}

@@ -1,0 +1,217 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect } from 'vitest'
+import type { Message } from '#cri/client.ts'
+import type { Daemon } from '../daemon.ts'
+import { containerConfig, type Fields, podConfig, SLEEP } from '../pod.ts'
+import { until } from '../until.ts'
+
+/** What an operation works on; each point has its own. */
+export interface Subject {
+  readonly daemon: Daemon
+  readonly handler: string
+  readonly pod: Fields
+  readonly container: Fields
+  sandboxId: string
+  containerId: string
+}
+
+/** A call of the CRI that is interrupted, and repeated as kubelet does. */
+export interface Operation {
+  readonly name: string
+  readonly rpc: string
+  readonly pod?: Fields
+  readonly container?: Fields
+  /** Brings the subject to where the call comes. */
+  prepare(subject: Subject): Promise<void>
+  request(subject: Subject): object
+  /** What must be so once the repeated call has answered. */
+  check(subject: Subject, answer: Message): Promise<void>
+}
+
+const SHARED_PID = { security_context: { namespace_options: { pid: 0 } } }
+/** With a host port, which CNI's portmap takes and gives back. */
+const PORTS = { port_mappings: [{ protocol: 0, container_port: 80, host_port: 18_080 }] }
+const EXITS_WITH_3 = ['sh', '-c', 'trap "exit 3" TERM; echo ready; while :; do sleep 0.01; done']
+
+export const OPERATIONS: readonly Operation[] = [
+  {
+    name: 'RunPodSandbox',
+    rpc: 'RunPodSandbox',
+    pod: PORTS,
+    prepare: async () => {},
+    request: runRequest,
+    check: checkRun,
+  },
+  {
+    name: 'RunPodSandbox with a shared PID namespace',
+    rpc: 'RunPodSandbox',
+    pod: { linux: SHARED_PID },
+    prepare: async () => {},
+    request: runRequest,
+    check: checkRun,
+  },
+  {
+    name: 'CreateContainer',
+    rpc: 'CreateContainer',
+    prepare: runSandbox,
+    request: createRequest,
+    async check(subject, { container_id }) {
+      subject.containerId = container_id
+      expect(await containers(subject)).toMatchObject([{ id: container_id, state: 'CONTAINER_CREATED' }])
+      await start(subject)
+    },
+  },
+  {
+    name: 'StartContainer',
+    rpc: 'StartContainer',
+    async prepare(subject) {
+      await runSandbox(subject)
+      await create(subject)
+    },
+    request: containerRequest,
+    check: expectRunning,
+  },
+  {
+    name: 'StopContainer',
+    rpc: 'StopContainer',
+    container: { command: EXITS_WITH_3 },
+    async prepare(subject) {
+      await runContainer(subject)
+      const log = join(`${subject.pod['log_directory']}`, 'container.log')
+      await until('it traps SIGTERM', () => readFileSync(log, 'utf8').includes('ready'))
+    },
+    request: ({ containerId }) => ({ container_id: containerId, timeout: 5 }),
+    check: (subject) => expectExited(subject, { exit_code: 3, reason: 'Error' }),
+  },
+  {
+    name: 'StopContainer without a grace period',
+    rpc: 'StopContainer',
+    prepare: runContainer,
+    request: ({ containerId }) => ({ container_id: containerId, timeout: 0 }),
+    check: (subject) => expectExited(subject, { exit_code: 137 }),
+  },
+  {
+    name: 'RemoveContainer of one that runs',
+    rpc: 'RemoveContainer',
+    prepare: runContainer,
+    request: containerRequest,
+    async check(subject) {
+      expect(await containers(subject)).toEqual([])
+      expect(await sandboxes(subject)).toMatchObject([{ state: 'SANDBOX_READY' }])
+    },
+  },
+  {
+    name: 'StopPodSandbox',
+    rpc: 'StopPodSandbox',
+    pod: PORTS,
+    prepare: runContainer,
+    request: sandboxRequest,
+    async check(subject) {
+      expect(await sandboxes(subject)).toMatchObject([{ state: 'SANDBOX_NOTREADY' }])
+      await expectExited(subject, { exit_code: 137 })
+    },
+  },
+  {
+    name: 'RemovePodSandbox of one that is ready, with a shared PID namespace',
+    rpc: 'RemovePodSandbox',
+    pod: { ...PORTS, linux: SHARED_PID },
+    prepare: runContainer,
+    request: sandboxRequest,
+    async check(subject) {
+      expect(await sandboxes(subject)).toEqual([])
+      expect(await containers(subject)).toEqual([])
+    },
+  },
+]
+
+export function subjectOf(daemon: Daemon, handler: string, { pod, container }: Operation): Subject {
+  return {
+    daemon,
+    handler,
+    pod: podConfig(daemon, pod),
+    container: containerConfig({ command: SLEEP, ...container }),
+    sandboxId: '',
+    containerId: '',
+  }
+}
+
+/** As kubelet ends a pod; then nothing is listed. */
+export async function endPod(subject: Subject): Promise<void> {
+  const { daemon } = subject
+  for (const { id } of await sandboxes(subject)) {
+    await daemon.rpc('StopPodSandbox', { pod_sandbox_id: id })
+    await daemon.rpc('RemovePodSandbox', { pod_sandbox_id: id })
+  }
+  expect([...(await sandboxes(subject)), ...(await containers(subject))]).toEqual([])
+}
+
+function runRequest({ pod, handler }: Subject): object {
+  return { config: pod, runtime_handler: handler }
+}
+
+async function checkRun(subject: Subject, { pod_sandbox_id }: Message): Promise<void> {
+  subject.sandboxId = pod_sandbox_id
+  expect(await sandboxes(subject)).toMatchObject([{ id: pod_sandbox_id, state: 'SANDBOX_READY' }])
+  const { status } = await subject.daemon.rpc('PodSandboxStatus', sandboxRequest(subject))
+  expect(status.network.ip).toMatch(/^10\./)
+  await create(subject)
+  await start(subject)
+}
+
+function sandboxRequest({ sandboxId }: Subject): object {
+  return { pod_sandbox_id: sandboxId }
+}
+
+function createRequest({ sandboxId, pod, container }: Subject): object {
+  return { pod_sandbox_id: sandboxId, config: container, sandbox_config: pod }
+}
+
+function containerRequest({ containerId }: Subject): object {
+  return { container_id: containerId }
+}
+
+async function runSandbox(subject: Subject): Promise<void> {
+  const { pod_sandbox_id } = await subject.daemon.rpc('RunPodSandbox', runRequest(subject))
+  subject.sandboxId = pod_sandbox_id
+}
+
+async function create(subject: Subject): Promise<void> {
+  const { container_id } = await subject.daemon.rpc('CreateContainer', createRequest(subject))
+  subject.containerId = container_id
+}
+
+async function start(subject: Subject): Promise<void> {
+  await subject.daemon.rpc('StartContainer', containerRequest(subject))
+  await expectRunning(subject)
+}
+
+async function runContainer(subject: Subject): Promise<void> {
+  await runSandbox(subject)
+  await create(subject)
+  await start(subject)
+}
+
+async function expectRunning(subject: Subject): Promise<void> {
+  expect(await containers(subject)).toMatchObject([{ id: subject.containerId, state: 'CONTAINER_RUNNING' }])
+  const answer = await subject.daemon.rpc('ExecSync', {
+    ...containerRequest(subject),
+    cmd: ['true'],
+    timeout: 10,
+  })
+  expect(answer['exit_code']).toBe(0)
+}
+
+async function expectExited(subject: Subject, exit: Fields): Promise<void> {
+  const { status } = await subject.daemon.rpc('ContainerStatus', containerRequest(subject))
+  expect(status).toMatchObject({ state: 'CONTAINER_EXITED', ...exit })
+  expect(BigInt(status.finished_at)).toBeGreaterThan(BigInt(status.started_at))
+}
+
+async function sandboxes({ daemon }: Subject): Promise<readonly Message[]> {
+  return (await daemon.rpc('ListPodSandbox'))['items']
+}
+
+async function containers({ daemon }: Subject): Promise<readonly Message[]> {
+  return (await daemon.rpc('ListContainers'))['containers']
+}
