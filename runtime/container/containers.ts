@@ -82,8 +82,8 @@ export class Containers implements ContainerService {
     this.#making.add(id)
     using _made = { [Symbol.dispose]: () => this.#making.delete(id) }
     await using undo = new AsyncDisposableStack()
-    await this.#catalogue.put(record)
     undo.defer(() => this.#discard(record))
+    await this.#catalogue.put(record)
     const { user, init, monitor } = await bringUpContainer(record, sandbox, image, target, this.#context)
     await this.#catalogue.put({
       ...record,
@@ -101,22 +101,32 @@ export class Containers implements ContainerService {
     const record = this.#catalogue.get(found.id)
     this.#readySandbox(record.spec.sandboxId)
     const started = transition(record.state, { type: 'started', atNs: this.#context.options.nowNs() })
+    const { monitor } = this.#context.ports
     try {
-      await this.#context.ports.monitor.start(record.id, record.handler)
+      await monitor.start(record.id, record.handler)
     } catch (error) {
-      const message = describeError(error)
-      const atNs = this.#context.options.nowNs()
-      const failed = transition(record.state, {
-        type: 'exited',
-        atNs,
-        exitCode: 128,
-        reason: 'StartError',
-        message,
-      })
-      await this.#catalogue.put({ ...record, state: failed })
-      throw error
+      // A call that failed may have acted, this one or an earlier one that could not be recorded.
+      if (!(await monitor.hasStarted(record.id, record.handler).catch(() => false))) {
+        await this.#failStart(record, error)
+        throw error
+      }
     }
     await this.#catalogue.put({ ...record, state: started })
+  }
+
+  /** What cannot be started is not left waiting: it is killed first, so that an exited container never runs. */
+  async #failStart(record: ContainerRecord, error: unknown): Promise<void> {
+    const { ports, options, log } = this.#context
+    const exit = { exitCode: 128, reason: 'StartError', message: describeError(error) } as const
+    try {
+      await ports.monitor.release(record.id, record.handler)
+      const state = transition(record.state, { type: 'exited', atNs: options.nowNs(), ...exit })
+      await this.#catalogue.put({ ...record, state })
+      await ports.rootfs.unmount(record.id)
+    } catch (failure) {
+      const err = describeError(failure)
+      log.warn({ containerId: record.id, err }, 'a container that did not start could not be released')
+    }
   }
 
   async stop(id: string, graceMs: number): Promise<void> {
@@ -142,14 +152,27 @@ export class Containers implements ContainerService {
   async #discard(record: ContainerRecord): Promise<void> {
     await teardownContainer(record.id, record.handler, this.#context)
     await this.#catalogue.remove(record.id)
+    this.#follower.forget(record.id)
   }
 
   async killAll(sandboxId: string): Promise<void> {
-    await Promise.all(this.#of(sandboxId).map(({ id }) => this.stop(id, 0)))
+    await this.#each(sandboxId, async ({ id }) => {
+      await this.stop(id, 0)
+      await this.#follower.release(id) // Before the pod's cgroup is to go.
+    })
   }
 
   async removeAll(sandboxId: string): Promise<void> {
-    await Promise.all(this.#of(sandboxId).map(({ id }) => this.remove(id)))
+    await this.#each(sandboxId, ({ id }) => this.remove(id))
+  }
+
+  /** All are tried, also past a failure; one whose creation could not be undone is undone now. */
+  async #each(sandboxId: string, act: (record: ContainerRecord) => Promise<void>): Promise<void> {
+    const records = this.#catalogue.all().filter(({ spec }) => spec.sandboxId === sandboxId)
+    const outcomes = await Promise.allSettled(
+      records.map((record) => (record.state.phase === 'creating' ? this.#discard(record) : act(record))),
+    )
+    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
   }
 
   async update(id: string, resources: Resources): Promise<void> {
@@ -194,6 +217,11 @@ export class Containers implements ContainerService {
     if (this.#making.has(record.id)) return
     if (record.state.phase === 'creating' || !hasSandbox) return this.#discard(record)
     await this.#follower.recover(record.id)
+  }
+
+  /** Goes on waiting for the exits of those whose exit could not be recorded. */
+  followAll(): void {
+    for (const { id } of this.#catalogue.all()) void this.#follower.follow(id)
   }
 
   #of(sandboxId: string): readonly ContainerRecord[] {

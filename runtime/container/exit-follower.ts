@@ -12,6 +12,7 @@ export class ExitFollower {
   readonly #locks: KeyedMutex
   readonly #context: RuntimeContext
   readonly #following = new Map<string, Promise<void>>()
+  readonly #released = new Set<string>()
 
   constructor(catalogue: Catalogue<ContainerRecord>, locks: KeyedMutex, context: RuntimeContext) {
     this.#catalogue = catalogue
@@ -19,13 +20,12 @@ export class ExitFollower {
     this.#context = context
   }
 
-  /** Resolves when the container's exit is recorded; never rejects. */
+  /** Resolves when the container's exit is recorded; a rejection is logged, so that nobody needs to wait for it. */
   follow(id: string): Promise<void> {
     const underWay = this.#following.get(id)
     if (underWay !== undefined) return underWay
-    const followed = this.#untilExited(id)
-      .catch((error: unknown) => this.#log(id, error, 'the exit of a container could not be recorded'))
-      .finally(() => this.#following.delete(id))
+    const followed = this.#untilExited(id).finally(() => this.#following.delete(id))
+    followed.catch((error: unknown) => this.#log(id, error, 'the exit of a container could not be recorded'))
     this.#following.set(id, followed)
     return followed
   }
@@ -41,6 +41,11 @@ export class ExitFollower {
     }
     await monitor.adopt(id)
     if (!(await this.#reconcile(id))) void this.follow(id)
+  }
+
+  /** After its removal. */
+  forget(id: string): void {
+    this.#released.delete(id)
   }
 
   async #untilExited(id: string): Promise<void> {
@@ -64,21 +69,21 @@ export class ExitFollower {
     const event = reconcile(record.state, observed, this.#context.options.nowNs())
     if (event === undefined) return false
     await this.#catalogue.put({ ...record, state: transition(record.state, event) })
-    void this.#release(record)
+    this.release(id).catch((error: unknown) =>
+      this.#log(id, error, 'an exited container could not be released; its removal tries again'),
+    )
     return true
   }
 
-  /** Its cgroup and its mount; RemoveContainer takes what this leaves. */
-  async #release({ id, handler }: ContainerRecord): Promise<void> {
+  /** Gives back the cgroup and the mount of an exited container, once; RemoveContainer takes what is left of it. */
+  async release(id: string): Promise<void> {
     using _lock = await this.#locks.acquire(id)
-    if (this.#catalogue.find(id) === undefined) return
+    const record = this.#catalogue.find(id)
+    if (record?.state.phase !== 'exited' || this.#released.has(id)) return
     const { monitor, rootfs } = this.#context.ports
-    try {
-      await monitor.release(id, handler)
-      await rootfs.unmount(id)
-    } catch (error) {
-      this.#log(id, error, 'an exited container could not be released; its removal tries again')
-    }
+    await monitor.release(id, record.handler)
+    await rootfs.unmount(id)
+    this.#released.add(id)
   }
 
   #log(id: string, error: unknown, message: string): void {

@@ -4,6 +4,17 @@ import { CriError } from '#lib/errors.ts'
 /** How long a killed process may take to die: one that hangs in the kernel (a dead NFS) takes for ever. */
 const KILL_TIMEOUT_MS = 30_000
 
+export interface StopClock {
+  readonly nowMs: () => number
+  /** Resolves after this time, or when the signal is aborted. */
+  readonly sleep: (timeMs: number, signal: AbortSignal) => Promise<void>
+}
+
+const realClock: StopClock = {
+  nowMs: () => performance.now(),
+  sleep: (timeMs, signal) => sleep(timeMs, undefined, { signal }).catch(() => undefined),
+}
+
 interface Stop {
   deadlineMs: number
   /** Wakes the wait after the deadline has moved nearer. */
@@ -14,6 +25,11 @@ interface Stop {
 /** Stops under way. A second one joins the first, and shortens it if its own grace period ends sooner. */
 export class Stopping {
   readonly #stops = new Map<string, Stop>()
+  readonly #clock: StopClock
+
+  constructor(clock = realClock) {
+    this.#clock = clock
+  }
 
   stop(
     id: string,
@@ -24,7 +40,7 @@ export class Stopping {
       readonly kill: () => Promise<void>
     },
   ): Promise<void> {
-    const deadlineMs = performance.now() + graceMs
+    const deadlineMs = this.#clock.nowMs() + graceMs
     const underWay = this.#stops.get(id)
     if (underWay !== undefined) {
       if (deadlineMs < underWay.deadlineMs) {
@@ -44,20 +60,18 @@ export class Stopping {
     const over = act.exited.then(() => {
       exited = true
     })
-    if (stop.deadlineMs > performance.now()) await act.ask()
-    for (
-      let left = stop.deadlineMs - performance.now();
-      !exited && left > 0;
-      left = stop.deadlineMs - performance.now()
-    ) {
+    over.catch(() => undefined) // Also while nobody waits for it, it is no unhandled rejection.
+    const leftMs = (): number => stop.deadlineMs - this.#clock.nowMs()
+    if (leftMs() > 0) await act.ask()
+    for (let left = leftMs(); !exited && left > 0; left = leftMs()) {
       const hurried = new Promise<void>((resolve) => {
         stop.hurry = resolve
       })
-      await waitAtMost(left, over, hurried)
+      await this.#waitAtMost(left, over, hurried)
     }
     if (exited) return
     await act.kill()
-    await waitAtMost(KILL_TIMEOUT_MS, over)
+    await this.#waitAtMost(KILL_TIMEOUT_MS, over)
     if (exited) return
     throw new CriError(
       'deadline-exceeded',
@@ -65,10 +79,13 @@ export class Stopping {
         'a process of it hangs in the kernel; look for state D in /proc/PID/stat and at /proc/PID/wchan',
     )
   }
-}
 
-async function waitAtMost(timeMs: number, ...events: readonly Promise<void>[]): Promise<void> {
-  const enough = new AbortController()
-  await Promise.race([sleep(timeMs, undefined, { signal: enough.signal }).catch(() => undefined), ...events])
-  enough.abort()
+  async #waitAtMost(timeMs: number, ...events: readonly Promise<void>[]): Promise<void> {
+    const enough = new AbortController()
+    try {
+      await Promise.race([this.#clock.sleep(timeMs, enough.signal), ...events])
+    } finally {
+      enough.abort()
+    }
+  }
 }

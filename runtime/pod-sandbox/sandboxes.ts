@@ -64,8 +64,8 @@ export class Sandboxes implements SandboxService {
     this.#making.set(id, record)
     using _made = { [Symbol.dispose]: () => this.#making.delete(id) }
     await using undo = new AsyncDisposableStack()
-    await this.#catalogue.put(record)
     undo.defer(() => this.#discard(record))
+    await this.#catalogue.put(record)
     const state = await bringUpSandbox(record, this.#context)
     await this.#catalogue.put({ ...record, state })
     undo.move() // Up: from here on only Stop and Remove tear it down.

@@ -32,9 +32,10 @@ export class Effects {
 
   tap<Port extends object>(portName: string, port: Port): Port {
     return new Proxy(port, {
-      get: (target, property, receiver) => {
-        const method: unknown = Reflect.get(target, property, receiver)
-        if (typeof method !== 'function' || unjournaled.has(String(property))) return method
+      get: (target, property) => {
+        const method: unknown = Reflect.get(target, property, target)
+        if (typeof method !== 'function') return method
+        if (unjournaled.has(String(property))) return method.bind(target)
         const name = `${portName}.${String(property)}`
         return (...args: unknown[]) => this.#act(name, () => Reflect.apply(method, target, args))
       },

@@ -87,6 +87,10 @@ function fakeNetwork(host: FakeHost): PodNetwork {
       host.attachments.delete(sandboxId)
     },
     status: async () => ({ ready: true }),
+    async collectGarbage(validIds) {
+      const valid = new Set(validIds())
+      for (const id of host.attachments.keys()) if (!valid.has(id)) host.attachments.delete(id)
+    },
   }
 }
 
