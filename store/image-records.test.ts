@@ -1,0 +1,86 @@
+import { expect, test } from 'vitest'
+import type { ImageRecords, StoredImage, StoredLayer } from '#image/image-records.ts'
+import { openImageRecords } from './image-records.ts'
+
+const layer = (number: number): StoredLayer => {
+  return { number, diffId: `sha256:layer${number}`, compressedBytes: 10, usedBytes: 4096, usedInodes: 1 }
+}
+const image = (id: string, layers: readonly number[], tags: readonly string[] = []): StoredImage => {
+  const diffIds = layers.map((number) => layer(number).diffId)
+  return {
+    id,
+    config: Buffer.from('{}'),
+    manifestDigest: undefined,
+    sizeBytes: 1,
+    pulledAtNs: '5',
+    diffIds,
+    tags,
+    digests: [],
+  }
+}
+const none = new Set<string>()
+
+function opened(): ImageRecords {
+  const records = openImageRecords(':memory:')
+  records.putImage(image('i1', [1, 2], ['a', 'b']), [layer(1), layer(2)])
+  return records
+}
+
+test('an image is as it was put, and its layers are found by diff id', () => {
+  using records = opened()
+  expect(records.images()).toEqual([image('i1', [1, 2], ['a', 'b'])])
+  expect(records.layers()).toEqual([layer(1), layer(2)])
+  expect(records.layer('sha256:layer2')).toEqual(layer(2))
+  expect(records.layer('sha256:none')).toBeUndefined()
+  expect(records.nextLayerNumber()).toBe(1)
+})
+
+test('a name is one image’s', () => {
+  using records = opened()
+  records.putImage(image('i2', [1, 1], ['b']), [])
+  records.addNames('i2', { tags: ['c'], digests: ['d@sha256:1'] })
+  expect(records.images()).toMatchObject([
+    { id: 'i1', tags: ['a'] },
+    { id: 'i2', tags: ['b', 'c'], digests: ['d@sha256:1'], diffIds: ['sha256:layer1', 'sha256:layer1'] },
+  ])
+})
+
+test('an image with a layer that is not here is refused whole', () => {
+  using records = opened()
+  expect(() => records.putImage(image('i2', [3, 9], ['a']), [layer(3)])).toThrow(/NOT NULL/)
+  expect(records.images()).toEqual([image('i1', [1, 2], ['a', 'b'])])
+  expect(records.layers()).toHaveLength(2)
+})
+
+test('a layer is unused when neither an image nor a root file system has it', () => {
+  using records = opened()
+  records.putImage(image('i2', [2, 3]), [layer(3)])
+  records.putRootfs('c1', 'i2')
+  expect(records.rootfs('c1')).toEqual([2, 3])
+  expect(records.rootfsIds()).toEqual(['c1'])
+  records.removeImage('i1')
+  records.removeImage('i2')
+  expect(records.dropUnusedLayers(new Set(['sha256:layer1']))).toEqual([])
+  expect(records.dropUnusedLayers(none)).toEqual([1])
+  records.removeRootfs('c1')
+  expect(records.rootfs('c1')).toBeUndefined()
+  expect(records.dropUnusedLayers(none)).toEqual([2, 3])
+  expect(records.layers()).toEqual([])
+})
+
+test('a root file system of no layers is one', () => {
+  using records = opened()
+  records.putImage(image('empty', []), [])
+  records.putRootfs('c1', 'empty')
+  expect(records.rootfs('c1')).toEqual([])
+})
+
+test('a lost layer takes its images along, and stays in the root file systems that had it', () => {
+  using records = opened()
+  records.putImage(image('i2', [1]), [])
+  records.putImage(image('i3', []), [])
+  records.putRootfs('c1', 'i1')
+  expect(records.dropLostLayer(1)).toEqual(['i1', 'i2'])
+  expect(records.images().map(({ id }) => id)).toEqual(['i3'])
+  expect(records.rootfs('c1')).toEqual([1, 2])
+})
