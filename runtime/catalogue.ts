@@ -17,7 +17,13 @@ export class Catalogue<Item extends { readonly id: string; readonly state: { rea
   }
 
   async put(record: Item): Promise<void> {
-    await this.#records.put(record)
+    try {
+      await this.#records.put(record)
+    } catch (error) {
+      // It may have been written all the same: a new one is known, so that it can be removed.
+      if (!this.#items.has(record.id)) this.#items.set(record.id, record)
+      throw error
+    }
     this.#items.set(record.id, record)
   }
 

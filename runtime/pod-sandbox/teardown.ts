@@ -18,7 +18,8 @@ export async function teardownSandbox({ id, spec }: SandboxRecord, { ports }: Ru
       : []),
     ['remove its files', () => ports.files.remove(id)],
     ['remove its namespaces', () => ports.namespaces.remove(id)],
-    ['remove its cgroup', () => ports.podCgroups.remove(id)],
-    ['remove its lock', async () => ports.locks.remove(id)],
   ])
+  // Only when nothing is left in it: a cgroup that is not empty is not remembered.
+  await ports.podCgroups.remove(id)
+  ports.locks.remove(id)
 }

@@ -43,19 +43,27 @@ export class Effects {
   }
 
   #act(name: string, act: () => unknown): unknown {
-    if (this.killed) return new Promise(() => undefined)
+    if (this.killed) return never()
     const index = this.journal.push(name) - 1
     const how = this.#plan?.at === index ? this.#plan.how : undefined
     if (how === 'before' || this.#broken.has(name)) return refused(name)
     if (how === 'killed') this.killed = true
     const answer = act()
     if (how === undefined) return answer
-    const then = how === 'after' ? () => refused(name) : () => new Promise(() => undefined)
-    return Promise.resolve(answer).then(then)
+    const then = (): unknown => (how === 'after' ? refused(name) : never())
+    return answer instanceof Promise ? answer.then(then) : then()
   }
 }
 
 /** They wait, or answer at once from what is there. */
 const unjournaled = new Set(['ended', 'leftovers'])
 
-const refused = (name: string): Promise<never> => Promise.reject(new Error(`${name} was made to fail`))
+const synchronous = new Set(['locks.remove'])
+
+function refused(name: string): Promise<never> {
+  const error = new Error(`${name} was made to fail`)
+  if (synchronous.has(name)) throw error
+  return Promise.reject(error)
+}
+
+const never = (): Promise<never> => new Promise(() => undefined)
