@@ -52,7 +52,7 @@ test('an image that is not there is NOT_FOUND with the advice to pull it', async
   await expect(call).rejects.toMatchObject(says(NOT_FOUND, image, 'pull'))
 })
 
-test.for(['UPPER/case', 'a b', 'name@sha256:short', '', 'name:'])(
+test.for(['lower/UPPER', 'a b', 'name@sha256:short', '', 'name:'])(
   'the bad reference "%s" is refused by PullImage',
   async (image) => {
     await expect(daemon().rpc('PullImage', { image: { image } })).rejects.toMatchObject({

@@ -116,8 +116,8 @@ testOnEach(
   async (handler) => {
     const host = join(daemon().directory, 'propagated')
     mkdirSync(join(host, 'inner'), { recursive: true })
-    await using pod = await runPod(daemon(), handler)
     const privileged = { linux: { security_context: { privileged: true } } }
+    await using pod = await runPod(daemon(), handler, privileged)
     const mounted = () => readFileSync('/proc/self/mountinfo', 'utf8').includes(join(host, 'inner'))
     const withMount = (propagation: number) =>
       pod.run({ mounts: [{ host_path: host, container_path: '/host', propagation }], ...privileged })
@@ -194,8 +194,13 @@ async function memoryLimit(containerId: string): Promise<string> {
 testOnEach('%s: oom_score_adj is set, and raised to what the daemon may set', async (handler) => {
   await using pod = await runPod(daemon(), handler)
   const scoreOf = async (wanted: number): Promise<number> => {
-    const container = await pod.run({ linux: { resources: { oom_score_adj: wanted } } })
-    return Number(await container.exec('cat', '/proc/1/oom_score_adj'))
+    const container = await pod.run({
+      command: ['cat', '/proc/self/oom_score_adj'],
+      log_path: `${wanted}.log`,
+      linux: { resources: { oom_score_adj: wanted } },
+    })
+    await container.exited()
+    return Number(await daemon().crictl('logs', container.id))
   }
   expect(await scoreOf(900)).toBe(900)
   expect(await scoreOf(-998)).toBeGreaterThanOrEqual(-998)

@@ -19,7 +19,7 @@ export interface DaemonOptions {
   /** The conf lists by file name; one bridge network with host ports unless given. */
   readonly networks?: { readonly [file: string]: string }
   readonly env?: { readonly [name: string]: string }
-  /** Lines of TOML for the `[cni]` table. */
+  /** `bin_dirs` of the `[cni]` table, in the place of the usual ones. */
   readonly cni?: string
   /** In place of bin/cri-ts: takes the same arguments. */
   readonly program?: readonly [string, ...string[]]
@@ -32,6 +32,8 @@ export interface Daemon extends AsyncDisposable {
   readonly root: string
   readonly state: string
   readonly networks: string
+  /** A directory for CNI plugins that a test brings. */
+  readonly plugins: string
   readonly socket: string
   readonly rpc: CriClient['call']
   readonly pid: () => number
@@ -61,13 +63,14 @@ interface Files {
   readonly root: string
   readonly state: string
   readonly networks: string
+  readonly plugins: string
   readonly configFile: string
   readonly logFile: string
   readonly crictlConfig: string
   readonly socket: string
 }
 
-function prepareFiles({ config = '', cni = '', networks }: DaemonOptions): Files {
+function prepareFiles({ config = '', cni, networks }: DaemonOptions): Files {
   mkdirSync('/var/lib/cri-ts-test', { recursive: true })
   const directory = mkdtempSync('/var/lib/cri-ts-test/')
   const state = `/run/cri-ts-test-${basename(directory)}`
@@ -76,21 +79,22 @@ function prepareFiles({ config = '', cni = '', networks }: DaemonOptions): Files
     root: join(directory, 'root'),
     state,
     networks: join(directory, 'net.d'),
+    plugins: join(directory, 'cni-bin'),
     configFile: join(directory, 'config.toml'),
     logFile: join(directory, 'daemon.log'),
     crictlConfig: join(directory, 'crictl.yaml'),
     socket: join(state, 'cri-ts.sock'),
   }
   mkdirSync(files.networks)
+  mkdirSync(files.plugins)
   for (const [file, text] of Object.entries(networks ?? { '10-pods.conflist': bridgeNetwork(directory) })) {
     writeFileSync(join(files.networks, file), text)
   }
   const top = { root: files.root, state, listen: files.socket, log_level: 'debug' }
   const lines = Object.entries(top).map(([key, value]) => `${key} = ${JSON.stringify(value)}`)
-  writeFileSync(
-    files.configFile,
-    [...lines, config, '[cni]', `conf_dir = "${files.networks}"`, cni, ''].join('\n'),
-  )
+  const binDirs = `bin_dirs = ["${files.plugins}", "/opt/cni/bin", "/usr/lib/cni"]`
+  const cniTable = ['[cni]', `conf_dir = "${files.networks}"`, cni ?? binDirs]
+  writeFileSync(files.configFile, `${[...lines, config, ...cniTable].join('\n')}\n`)
   writeFileSync(files.crictlConfig, '')
   return files
 }
@@ -121,6 +125,7 @@ function prepareDaemon(options: DaemonOptions): Daemon {
     root,
     state,
     networks,
+    plugins: files.plugins,
     socket,
     rpc: client.call,
     pid: () => child?.pid ?? 0,

@@ -12,7 +12,7 @@ const exec = (id: string, script: string, timeout = 10) =>
 testOnEach('%s: crictl exec --sync prints what the command prints', async (handler) => {
   await using pod = await runPod(daemon(), handler)
   const container = await pod.run()
-  expect(await daemon().crictl('exec', '--sync', container.id, 'echo', 'hello')).toBe('hello\n')
+  expect((await daemon().crictl('exec', '--sync', container.id, 'echo', 'hello')).trim()).toBe('hello')
 })
 
 testOnEach('%s: both streams and the exit code are answered', async (handler) => {

@@ -31,7 +31,7 @@ export function takeHostSnapshot(scope: SnapshotScope): HostSnapshot {
       cgroupRoots()
         .flatMap(directoriesBelow)
         .filter((path) => path.includes(isolation())),
-    processes,
+    processes: () => processes(scope.daemonPid),
     files: () => scope.directories.flatMap(filesBelow),
     'IPC objects': ipcObjects,
     "daemon's open files": () => (scope.daemonPid === undefined ? [] : openFiles(scope.daemonPid)),
@@ -89,9 +89,10 @@ const cgroupRoots = (): readonly string[] =>
     .filter((line) => / - cgroup2? /.test(line))
     .map((line) => line.split(' ')[4] ?? '')
 
-/** Every process with its pid; one without a command line is a zombie (or a thread of the kernel). */
-const processes = (): readonly string[] =>
+/** Every process with its pid but the daemon, which may be another one by now; one without a command line is a zombie (or a thread of the kernel). */
+const processes = (daemonPid: number | undefined): readonly string[] =>
   pids().flatMap((pid) => {
+    if (Number(pid) === daemonPid) return []
     const stat = linesOf(`/proc/${pid}/stat`)[0]
     const name = stat?.replace(/^.*?(\(.*\) .).*$/, '$1')
     const command = linesOf(`/proc/${pid}/cmdline`)[0]?.replaceAll('\0', ' ').trim()

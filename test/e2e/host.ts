@@ -31,7 +31,7 @@ export function useDaemon(
   })
   beforeEach(() => {
     const from = there().log().length
-    leaks = startLeakCheck(there().scope())
+    leaks = startLeakCheck(there().scope)
     onTestFailed(() => console.error(there().log().slice(from)))
   })
   afterEach(() => leaks.expectNone())

@@ -12,15 +12,15 @@ export interface LeakCheck {
 }
 
 /** Remembers the host as it is now. What ends by itself shortly after a call (a connection, a helper) is given its time. */
-export function startLeakCheck(scope: SnapshotScope): LeakCheck {
-  const before = takeHostSnapshot(scope)
+export function startLeakCheck(scope: () => SnapshotScope): LeakCheck {
+  const before = takeHostSnapshot(scope())
   return { expectNone: (withinMs = 3000) => expectSame(before, scope, withinMs) }
 }
 
-async function expectSame(before: HostSnapshot, scope: SnapshotScope, withinMs: number): Promise<void> {
+async function expectSame(before: HostSnapshot, scope: () => SnapshotScope, withinMs: number): Promise<void> {
   const deadline = Date.now() + withinMs
   for (;;) {
-    const difference = differenceBetween(before, takeHostSnapshot(scope))
+    const difference = differenceBetween(before, takeHostSnapshot(scope()))
     if (difference.length === 0) return
     if (Date.now() > deadline) throw new Error(`the host is not as it was:\n  ${difference.join('\n  ')}`)
     await sleep(50)

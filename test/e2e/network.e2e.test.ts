@@ -3,13 +3,20 @@ import { chmodSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { testOnEach, useDaemon } from './host.ts'
 import { bridgeNetwork } from './networks.ts'
 import { podConfig, runPod } from './pod.ts'
 import { until } from './until.ts'
 
 const daemon = useDaemon()
+
+/** What the first pod with two families leaves: a table of ip6tables, host-local's note of the last address. */
+beforeAll(() =>
+  withNetwork(bridgeNetwork(daemon().directory, { dualStack: true }), async () => {
+    await using _pod = await runPod(daemon(), '')
+  }),
+)
 
 const SERVER = {
   command: ['sh', '-c', 'mkdir /www; hostname >/www/index.html; exec httpd -f -p 8080 -h /www'],
@@ -103,7 +110,7 @@ testOnEach(
 )
 
 test("a failing plugin's message reaches the caller, and what came before it is undone", async () => {
-  const plugin = join(daemon().directory, 'bin/refuse')
+  const plugin = join(daemon().plugins, 'refuse')
   await using cleanUp = new AsyncDisposableStack()
   cleanUp.defer(() => rmSync(plugin, { force: true }))
   writeFileSync(plugin, REFUSING_PLUGIN)

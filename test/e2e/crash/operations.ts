@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { expect } from 'vitest'
 import type { Message } from '#cri/client.ts'
 import type { Daemon } from '../daemon.ts'
-import { containerConfig, type Fields, podConfig, SLEEP } from '../pod.ts'
+import { CONTAINER, containerConfig, type Fields, POD, podConfig } from '../pod.ts'
 import { until } from '../until.ts'
 
 /** What an operation works on; each point has its own. */
@@ -29,7 +29,7 @@ export interface Operation {
   check(subject: Subject, answer: Message): Promise<void>
 }
 
-const SHARED_PID = { security_context: { namespace_options: { pid: 0 } } }
+const withPid = (pid: number): Fields => ({ security_context: { namespace_options: { pid } } })
 /** With a host port, which CNI's portmap takes and gives back. */
 const PORTS = { port_mappings: [{ protocol: 0, container_port: 80, host_port: 18_080 }] }
 const EXITS_WITH_3 = ['sh', '-c', 'trap "exit 3" TERM; echo ready; while :; do sleep 0.01; done']
@@ -46,7 +46,7 @@ export const OPERATIONS: readonly Operation[] = [
   {
     name: 'RunPodSandbox with a shared PID namespace',
     rpc: 'RunPodSandbox',
-    pod: { linux: SHARED_PID },
+    pod: { linux: withPid(POD) },
     prepare: async () => {},
     request: runRequest,
     check: checkRun,
@@ -115,7 +115,7 @@ export const OPERATIONS: readonly Operation[] = [
   {
     name: 'RemovePodSandbox of one that is ready, with a shared PID namespace',
     rpc: 'RemovePodSandbox',
-    pod: { ...PORTS, linux: SHARED_PID },
+    pod: { ...PORTS, linux: withPid(POD) },
     prepare: runContainer,
     request: sandboxRequest,
     async check(subject) {
@@ -129,8 +129,8 @@ export function subjectOf(daemon: Daemon, handler: string, { pod, container }: O
   return {
     daemon,
     handler,
-    pod: podConfig(daemon, pod),
-    container: containerConfig({ command: SLEEP, ...container }),
+    pod: podConfig(daemon, { linux: withPid(CONTAINER), ...pod }),
+    container: containerConfig({ linux: withPid(CONTAINER), ...container }),
     sandboxId: '',
     containerId: '',
   }

@@ -5,7 +5,7 @@ import { ordersIn } from './crash-points.ts'
 const CNI_PLUGINS = ['bridge', 'host-local', 'portmap']
 const OCI_RUNTIMES = ['crun', 'runc']
 /** How long a program that lost its daemon waits before it goes to work: the next daemon is there by then. */
-const DELAY_S = 0.3
+const DELAY_S = 0.8
 
 /** Configuration of a daemon whose programs can end it. */
 export interface ProgramPoints {
