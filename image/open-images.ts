@@ -22,6 +22,7 @@ export interface ImagesOptions extends Pick<RootfsOptions, 'mountPoint'> {
   readonly atStep?: (step: string) => void
 }
 
+/** Its end stops what runs; deletions go on at the next start. */
 export interface Images extends AsyncDisposable {
   readonly store: LocalImageStore
   readonly rootfs: ImageRootfs
@@ -69,8 +70,8 @@ export function openImages(options: ImagesOptions): Images {
     temporaryDirectory: directory('trash'),
     settled: () => trash.settled(),
     async [Symbol.asyncDispose]() {
-      await trash.settled()
       await pool[Symbol.asyncDispose]()
+      await trash.settled()
     },
   }
 }

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { mkdirSync, readdirSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
-import { describeError, errnoOf } from '#lib/errors.ts'
+import { CriError, describeError, errnoOf } from '#lib/errors.ts'
 import type { Log } from '#lib/log.ts'
 import type { UntarPool } from './untar-pool.ts'
 
@@ -45,12 +45,11 @@ export class Trash {
   #delete(grave: string): void {
     const deletion: Promise<void> = this.#pool
       .remove(grave)
-      .catch((error: unknown) =>
-        this.#log.warn(
-          { path: grave, error: describeError(error) },
-          'a tree was not deleted: the next start tries again',
-        ),
-      )
+      .catch((error: unknown) => {
+        const fields = { path: grave, error: describeError(error) }
+        const isClosing = error instanceof CriError && error.kind === 'cancelled'
+        this.#log[isClosing ? 'debug' : 'warn'](fields, 'a tree was not deleted: the next start tries again')
+      })
       .finally(() => this.#running.delete(deletion))
     this.#running.add(deletion)
   }

@@ -33,6 +33,7 @@ export class UntarPool implements AsyncDisposable {
   readonly #threads = new Set<Thread>()
   readonly #maxThreads: number
   readonly #idleMs: number
+  #isClosed = false
 
   constructor(options: { readonly maxThreads?: number; readonly idleMs?: number } = {}) {
     this.#maxThreads = options.maxThreads ?? 2
@@ -68,17 +69,23 @@ export class UntarPool implements AsyncDisposable {
     }
   }
 
+  get threadCount(): number {
+    return this.#threads.size
+  }
+
   /** Deletes a tree; one that is not there is fine. */
   async remove(path: string): Promise<void> {
     const { port1, port2 } = new MessageChannel()
     await this.#run({ task: 'remove', port: port2, path }, port1, () => {})
   }
 
+  /** Ends at once: what runs fails as cancelled. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosed = true
     await Promise.all([...this.#threads].map((thread) => this.#end(thread)))
   }
 
-  #run(request: UntarRequest, port: MessagePort, taken: () => void) {
+  async #run(request: UntarRequest, port: MessagePort, taken: () => void) {
     const { promise, resolve, reject } = Promise.withResolvers<Extract<FromWorker, { answer: 'done' }>>()
     const thread = this.#thread()
     thread.jobs.add(reject)
@@ -90,15 +97,18 @@ export class UntarPool implements AsyncDisposable {
     })
     port.on('close', () => reject(new CriError('cancelled', 'unpacking was cancelled')))
     thread.worker.postMessage(request, [request.port])
-    return promise.finally(() => {
+    try {
+      return await promise
+    } finally {
       port.close()
       thread.jobs.delete(reject)
       if (thread.jobs.size === 0) this.#rest(thread)
-    })
+    }
   }
 
   /** The least busy one, or a new one when all are busy. */
   #thread(): Thread {
+    if (this.#isClosed) throw closing()
     const [idlest] = [...this.#threads].toSorted((a, b) => a.jobs.size - b.jobs.size)
     const mayGrow = this.#threads.size < this.#maxThreads
     const thread = idlest === undefined || (idlest.jobs.size > 0 && mayGrow) ? this.#start() : idlest
@@ -116,7 +126,9 @@ export class UntarPool implements AsyncDisposable {
       for (const reject of thread.jobs) reject(error)
     }
     worker.on('error', (cause) => lost(new CriError('internal', 'the untar thread failed', { cause })))
-    worker.on('exit', () => lost(new CriError('internal', 'the untar thread ended')))
+    worker.on('exit', () =>
+      lost(this.#isClosed ? closing() : new CriError('internal', 'the untar thread ended')),
+    )
     this.#threads.add(thread)
     return thread
   }
@@ -132,6 +144,8 @@ export class UntarPool implements AsyncDisposable {
     await thread.worker.terminate()
   }
 }
+
+const closing = (): CriError => new CriError('cancelled', 'the image store is closing')
 
 interface Credits {
   /** Resolves false once it is closed. */

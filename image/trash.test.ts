@@ -1,0 +1,50 @@
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { CriError } from '#lib/errors.ts'
+import { Trash } from './trash.ts'
+
+let home: string
+beforeEach(() => {
+  home = mkdtempSync(join(tmpdir(), 'trash-'))
+  mkdirSync(join(home, 'tree/deep'), { recursive: true })
+})
+afterEach(() => rmSync(home, { recursive: true }))
+
+function opened(remove: (path: string) => Promise<void>) {
+  const journal: string[] = []
+  const at = (level: string) => (_fields: object, message: string) =>
+    void journal.push(`${level}: ${message}`)
+  const log = { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
+  return { journal, trash: new Trash(join(home, 'trash'), { remove }, log) }
+}
+
+const removing = async (path: string): Promise<void> => rmSync(path, { recursive: true })
+
+test('a tree is out of sight at once, and deleted when the trash is settled', async () => {
+  const { trash } = opened(removing)
+  trash.discard(join(home, 'tree'))
+  trash.discard(join(home, 'nothing'))
+  expect(existsSync(join(home, 'tree'))).toBe(false)
+  await trash.settled()
+  expect(readdirSync(join(home, 'trash'))).toEqual([])
+})
+
+test.for([
+  ['is logged', new Error('EPERM'), 'warn'],
+  ['by a stop is not', new CriError('cancelled', 'closing'), 'debug'],
+] as const)(
+  'a deletion that fails %s, and is tried again after the next start',
+  async ([, failure, level]) => {
+    const first = opened(() => Promise.reject(failure))
+    first.trash.discard(join(home, 'tree'))
+    await first.trash.settled()
+    expect(first.journal).toEqual([`${level}: a tree was not deleted: the next start tries again`])
+    expect(readdirSync(join(home, 'trash'))).toHaveLength(1)
+    const second = opened(removing)
+    second.trash.empty()
+    await second.trash.settled()
+    expect(readdirSync(join(home, 'trash'))).toEqual([])
+  },
+)

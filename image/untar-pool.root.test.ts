@@ -1,0 +1,61 @@
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { digestOf } from '#test/fixtures/image.ts'
+import { pieces } from '#test/fixtures/image-sources.ts'
+import { tarOf } from '#test/fixtures/tar.ts'
+import { UntarPool } from './untar-pool.ts'
+
+let home: string
+beforeEach(() => {
+  home = mkdtempSync('/var/lib/cri-ts-pool-')
+})
+afterEach(() => rmSync(home, { recursive: true }))
+
+const never = new AbortController().signal
+const threads = (): number => readdirSync('/proc/self/task').length
+const tar = tarOf([{ name: 'a', content: 'a' }])
+const job = (name: string) => {
+  const digest = digestOf(tar)
+  return { directory: join(home, name), digest, diffId: digest, limits: { sizeBytes: 1 << 20, entries: 10 } }
+}
+
+test('threads start when there is work, never more than allowed, and end when they are idle', async () => {
+  await using pool = new UntarPool({ maxThreads: 2, idleMs: 5 })
+  await pool.remove(join(home, 'nothing'))
+  await vi.waitFor(() => expect(pool.threadCount).toBe(0))
+  const before = threads()
+  const { promise: gate, resolve: open } = Promise.withResolvers<void>()
+  const jobs = ['a', 'b', 'c', 'd'].map((name) =>
+    pool.untar(
+      job(name),
+      async () => {
+        await gate
+        return pieces(tar)
+      },
+      never,
+    ),
+  )
+  expect(pool.threadCount).toBe(2)
+  open()
+  expect(await Promise.all(jobs)).toHaveLength(4)
+  await vi.waitFor(() => expect(threads()).toBeLessThanOrEqual(before), { timeout: 5_000 })
+})
+
+test('a tree is removed whole, with names that are not UTF-8', async () => {
+  await using pool = new UntarPool()
+  const tree = join(home, 'tree')
+  mkdirSync(join(tree, 'deep'), { recursive: true })
+  writeFileSync(Buffer.concat([Buffer.from(`${tree}/deep/`), Buffer.from([0xff, 0xfe])]), '')
+  await pool.remove(tree)
+  expect(readdirSync(home)).toEqual([])
+})
+
+test('the end of the pool stops what runs, and starts nothing new', async () => {
+  const pool = new UntarPool()
+  const stuck = pool.untar(job('a'), () => delay(60_000, pieces(tar), { ref: false }), never)
+  await pool[Symbol.asyncDispose]()
+  await expect(stuck).rejects.toMatchObject({ kind: 'cancelled' })
+  await expect(pool.remove(home)).rejects.toMatchObject({ kind: 'cancelled' })
+})
