@@ -17,7 +17,8 @@ network_up() {
 
 remember_network() {
   local directory
-  for directory in /etc/cni $conf_dir; do [ -e $directory ] || echo $directory; done >"$undo/made-directories"
+  for directory in /etc/cni $conf_dir /run/netns; do [ -e $directory ] || echo $directory; done >"$undo/made-directories"
+  mountpoint -q /run/netns || touch "$undo/made-netns-mount"
   iptables_chains >"$undo/chains"
   nft list tables >"$undo/tables"
   cat /proc/sys/kernel/random/boot_id $forwarding >"$undo/network"
@@ -52,6 +53,8 @@ network_down() {
   rm -f $conf_list
   ! ip_link_exists $bridge || delete_link $bridge
   [ -e "$undo/network" ] || return 0
+  # The first network namespace makes /run/netns a mount of its own, as `ip netns` does; it is left if others use it.
+  if [ -e "$undo/made-netns-mount" ] && mountpoint -q /run/netns && [ -z "$(ls /run/netns)" ]; then umount /run/netns; fi
   tac "$undo/made-directories" | while read -r directory; do rmdir "$directory" || true; done
   remove_new_chains
   remove_new_tables
