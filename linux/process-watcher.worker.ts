@@ -36,6 +36,7 @@ for (let running = true; running; ) {
     if (set.readInt16LE(8 * (index + 1) + 6) !== 0) report(token)
   })
 }
+for (const pidfd of watched.values()) closeSync(pidfd)
 
 function takeRequests(): boolean {
   read(doorbell, Buffer.alloc(8), 8)

@@ -1,0 +1,69 @@
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statfsSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import type { SandboxFiles } from '#runtime/ports.ts'
+import { createSandboxFiles } from './sandbox-files.ts'
+
+let directory: string
+let files: SandboxFiles
+beforeEach(() => {
+  directory = mkdtempSync('/var/lib/cri-ts-test-')
+  files = createSandboxFiles(directory)
+})
+afterEach(async () => {
+  await files.remove('a')
+  rmSync(directory, { recursive: true })
+})
+const at = (name: string): string => join(directory, 'a', name)
+const dns = { servers: ['10.0.0.10', '::1'], searches: ['svc.test', 'test'], options: ['ndots:5'] }
+const plain = { hostname: '', dns: undefined, shmSizeBytes: undefined, initRootfs: false }
+
+test("a pod's files are what it asked for", async () => {
+  await files.create('a', { hostname: 'pod', dns, shmSizeBytes: 1 << 20, initRootfs: true })
+  expect(readFileSync(at('hostname'), 'utf8')).toBe('pod\n')
+  expect(readFileSync(at('resolv.conf'), 'utf8')).toBe(
+    'search svc.test test\nnameserver 10.0.0.10\nnameserver ::1\noptions ndots:5\n',
+  )
+  expect(readFileSync(at('hosts'), 'utf8')).toBe(readFileSync('/etc/hosts', 'utf8'))
+  expect(readdirSync(at('init-rootfs'))).toEqual([])
+})
+
+test("without a wish they are the host's", async () => {
+  await files.create('a', plain)
+  expect(readFileSync(at('hostname'), 'utf8')).toBe(`${hostname()}\n`)
+  const ofHost = existsSync('/etc/resolv.conf') ? readFileSync('/etc/resolv.conf', 'utf8') : ''
+  expect(readFileSync(at('resolv.conf'), 'utf8')).toBe(ofHost)
+  expect(existsSync(at('shm'))).toBe(false)
+})
+
+test('its /dev/shm is a tmpfs of that size, which a removal takes with what is in it', async () => {
+  await files.create('a', { ...plain, shmSizeBytes: 1 << 20 })
+  const { type, bsize, blocks } = statfsSync(at('shm'))
+  expect([type, bsize * blocks, statSync(at('shm')).mode & 0o7777]).toEqual([0x01021994, 1 << 20, 0o1777])
+  writeFileSync(at('shm/file'), 'x')
+  expect(() => writeFileSync(at('shm/big'), Buffer.alloc(2 << 20))).toThrow('ENOSPC')
+  await files.remove('a')
+  await files.remove('a')
+  expect(readdirSync(directory)).toEqual([])
+})
+
+test('a log directory is made with its parents; one that cannot be is told of by its path', async () => {
+  await files.makeLogDirectory(at('logs/deep'))
+  await files.makeLogDirectory(at('logs/deep'))
+  expect(statSync(at('logs/deep')).mode & 0o777).toBe(0o755)
+  writeFileSync(at('logs/file'), '')
+  await expect(files.makeLogDirectory(at('logs/file/below'))).rejects.toMatchObject({
+    kind: 'failed-precondition',
+    message: expect.stringContaining(at('logs/file/below')),
+  })
+})
