@@ -1,7 +1,10 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { errnoOf } from '#lib/errors.ts'
+import { CriError, errnoOf } from '#lib/errors.ts'
+
+/** How long killed processes may take to die. */
+const REMOVE_TIMEOUT_MS = 30_000
 
 /** The cgroup hierarchies of this host: one on version 2, one for each controller on version 1. */
 export interface CgroupHierarchies {
@@ -54,8 +57,11 @@ export interface Cgroup {
   processes(): readonly number[]
   /** Kills them all, the ones they fork meanwhile too. */
   kill(): void
-  /** Kills what is in it and removes it with what is below; resolves also when it was never there. */
-  remove(): Promise<void>
+  /**
+   * Kills what is in it and removes it with what is below; resolves also when it was never there.
+   * Throws deadline-exceeded when a process of it does not die: one that hangs in the kernel.
+   */
+  remove(timeoutMs?: number): Promise<void>
   /** A cgroup below it, made in every hierarchy (version 1: cpusets are those of its parent). */
   child(name: string): Cgroup
   create(): void
@@ -98,10 +104,12 @@ export function cgroupAt(hierarchies: CgroupHierarchies, directory: string): Cgr
       }
     },
 
-    async remove() {
+    async remove(timeoutMs = REMOVE_TIMEOUT_MS) {
+      const deadline = performance.now() + timeoutMs
       for (let waitMs = 1; ; waitMs = Math.min(waitMs * 2, 50)) {
         const left = directories().filter((path) => !removeTree(path))
         if (left.length === 0) return
+        if (performance.now() > deadline) throw stillBusy(left, left.flatMap(processesBelow), timeoutMs)
         self.kill()
         await sleep(waitMs)
       }
@@ -117,6 +125,13 @@ export function cgroupAt(hierarchies: CgroupHierarchies, directory: string): Cgr
   }
   return self
 }
+
+const stillBusy = (paths: readonly string[], pids: readonly number[], timeoutMs: number): CriError =>
+  new CriError(
+    'deadline-exceeded',
+    `cgroup ${paths.join(', ')}: killed, but in use after ${timeoutMs / 1000} s by ${[...new Set(pids)].join(', ')}: ` +
+      'look for state D in /proc/PID/stat and at /proc/PID/wchan',
+  )
 
 function makeDirectory(path: string): void {
   mkdirSync(path, { recursive: true })

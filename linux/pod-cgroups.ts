@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { PodCgroups } from '#runtime/ports.ts'
 import type { CgroupHierarchies } from './cgroups.ts'
@@ -17,12 +17,13 @@ export function createPodCgroups(hierarchies: CgroupHierarchies, directory: stri
     async ensure(id, cgroupParent) {
       const parent = cgroupParent === '' ? DEFAULT_CGROUP_PARENT : cgroupParent
       if (parent.endsWith('.slice')) return
-      const missing = hierarchies.mounts.flatMap(({ path }) => missingBelow(path, parent))
-      if (parent === DEFAULT_CGROUP_PARENT)
-        missing.push(...hierarchies.mounts.map(({ path }) => join(path, parent)))
-      if (missing.length === 0) return
+      const noted = notedIn(directory)
+      const isOurs = (path: string): boolean =>
+        !existsSync(path) || noted.has(path) || parent === DEFAULT_CGROUP_PARENT
+      const ours = hierarchies.mounts.flatMap(({ path }) => withParents(path, parent).filter(isOurs))
+      if (ours.length === 0) return
       mkdirSync(directory, { recursive: true, mode: 0o700 })
-      writeFileSync(note(id), missing.join('\n'))
+      writeFileSync(note(id), ours.join('\n'))
       for (const { path } of hierarchies.mounts) mkdirSync(join(path, parent), { recursive: true })
     },
 
@@ -34,12 +35,17 @@ export function createPodCgroups(hierarchies: CgroupHierarchies, directory: stri
   }
 }
 
+/** What any pod has made: the last one of those that share it removes it. */
+function notedIn(directory: string): ReadonlySet<string> {
+  const names = existsSync(directory) ? readdirSync(directory) : []
+  return new Set(names.flatMap((name) => readFileSync(join(directory, name), 'utf8').split('\n')))
+}
+
 /** Innermost first. */
-function missingBelow(mount: string, parent: string): string[] {
-  const missing: string[] = []
-  for (let path = join(mount, parent); path !== mount && !existsSync(path); path = dirname(path))
-    missing.push(path)
-  return missing
+function withParents(mount: string, cgroup: string): string[] {
+  const paths: string[] = []
+  for (let path = join(mount, cgroup); path !== mount; path = dirname(path)) paths.push(path)
+  return paths
 }
 
 function removeIfEmpty(path: string): void {
