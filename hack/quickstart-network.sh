@@ -69,20 +69,23 @@ delete_link() { if command -v ip >/dev/null; then ip link delete "$1"; else busy
 
 iptables_chains() {
   local program
-  for program in iptables ip6tables; do "$program-save" -t nat 2>/dev/null | sed -n "s/^:\(CNI-[^ ]*\).*/$program \1/p"; done | sort
+  for program in iptables ip6tables; do
+    "$program-save" -t nat 2>/dev/null | sed -n "s/^:\(CNI-HOSTPORT-[^ ]*\).*/$program \1/p"
+  done | sort
 }
 
-# The chains that plugins make once and keep (portmap's).
+# The chains for host ports, which the portmap plugin makes once and keeps; not if a pod of another runtime uses them.
 remove_new_chains() {
-  local program chain
-  iptables_chains | comm -13 "$undo/chains" - | while read -r program chain; do
+  local program chain rule
+  iptables_chains | comm -13 "$undo/chains" - >"$undo/new-chains"
+  while read -r program chain; do
+    ! $program-save -t nat | grep -q '^-A CNI-HOSTPORT-DNAT ' || continue
     $program-save -t nat | sed -n "s/^-A \(.* -j $chain\)$/-D \1/p" | while read -r rule; do
-      # shellcheck disable=SC2086 # A rule is words.
-      xargs $program -t nat <<<"$rule"
+      xargs "$program" -t nat <<<"$rule"
     done
     $program -t nat -F "$chain"
-  done
-  iptables_chains | comm -13 "$undo/chains" - | while read -r program chain; do $program -t nat -X "$chain"; done
+    $program -t nat -X "$chain" || true
+  done <"$undo/new-chains"
 }
 
 # iptables makes a table of nft at the first look at it; one that is new and holds no rule is taken away again.

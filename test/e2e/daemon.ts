@@ -2,6 +2,7 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { type CriClient, connect } from '#cri/client.ts'
 import type { SnapshotScope } from './host-snapshot.ts'
@@ -11,6 +12,7 @@ import { until } from './until.ts'
 const run = promisify(execFile)
 const CRI_TS = new URL('../../bin/cri-ts', import.meta.url).pathname
 const CRICTL = join(process.env['CRI_TS_CACHE'] ?? '/var/cache/cri-ts', 'crictl-v1.36.0/crictl')
+const STOP_LIMIT_MS = 15_000
 const ANSWER_LIMIT_BYTES = 64 << 20
 
 export interface DaemonOptions {
@@ -118,7 +120,10 @@ function prepareDaemon(options: DaemonOptions): Daemon {
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
     const exited = once(child, 'exit')
     child.kill(signal)
+    if ((await Promise.race([exited, sleep(STOP_LIMIT_MS, 'late', { ref: false })])) !== 'late') return
+    child.kill('SIGKILL')
     await exited
+    throw new Error(`the daemon did not end within ${STOP_LIMIT_MS / 1000} s of ${signal}:\n${log()}`)
   }
   const daemon: Daemon = {
     directory,

@@ -28,6 +28,21 @@ testOnEach(
 )
 
 testOnEach(
+  '%s: SIGTERM ends the daemon at once, also when its threads have just come to rest',
+  async (handler) => {
+    for (let round = 0; round < 5; round += 1) {
+      await daemon().kill9()
+      await daemon().start()
+      const pod = await runPod(daemon(), handler)
+      await pod.create()
+      await pod[Symbol.asyncDispose]()
+      await daemon().stop()
+      await daemon().start()
+    }
+  },
+)
+
+testOnEach(
   '%s: SIGKILL the daemon: exits that happen meanwhile have their code and time',
   async (handler) => {
     await using pod = await runPod(daemon(), handler)
