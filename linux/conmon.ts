@@ -1,7 +1,7 @@
 import { closeSync, openSync, writeFileSync, writeSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { join } from 'node:path'
-import { CriError } from '#lib/errors.ts'
+import { CriError, errnoOf } from '#lib/errors.ts'
 import type { MonitorRequest } from '#runtime/monitor-port.ts'
 import { pipe } from './libc.ts'
 import { globalArguments, type OciRuntimeOptions, runtimeMessage } from './oci-runtime.ts'
@@ -34,7 +34,7 @@ export async function startConmon(
   const [syncRead, syncWrite] = pipe()
   const [startRead, startWrite] = pipe()
   const nothing = openSync('/dev/null', 'r+')
-  const sync = new Socket({ fd: syncRead, readable: true, writable: false })
+  using sync = closing(new Socket({ fd: syncRead, readable: true, writable: false }))
   try {
     const pid = posixSpawn({
       argv: [conmonPath, ...conmonArguments(runtime, paths, request)],
@@ -49,10 +49,26 @@ export async function startConmon(
     onSpawned(pid)
   } finally {
     for (const fd of [syncWrite, startRead, nothing]) closeSync(fd)
-    writeSync(startWrite, '\0')
-    closeSync(startWrite)
+    release(startWrite)
   }
-  return pidFrom(await readAnswer(sync, request.id), request.id, runtime.handler)
+  const answer = await readAnswer(sync.socket, request.id)
+  if (answer !== '') return pidFrom(answer, request.id, runtime.handler)
+  throw new CriError(
+    'internal',
+    `container ${request.id}: its monitor ended without an answer: look whether ${conmonPath} and ${runtime.path} run on this host`,
+  )
+}
+
+const closing = (socket: Socket) => ({ socket, [Symbol.dispose]: () => void socket.destroy() })
+
+function release(startPipe: number): void {
+  try {
+    writeSync(startPipe, '\0')
+  } catch (error) {
+    if (errnoOf(error) !== 'EPIPE') throw error // It has ended already: its answer tells.
+  } finally {
+    closeSync(startPipe)
+  }
 }
 
 function conmonArguments(
@@ -120,7 +136,7 @@ function parseAnswer(answer: string): { readonly data?: number; readonly message
   try {
     return JSON.parse(answer) as { data: number; message?: string }
   } catch {
-    return { message: answer === '' ? 'the monitor ended without an answer' : answer }
+    return { message: answer }
   }
 }
 

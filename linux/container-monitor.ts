@@ -28,7 +28,7 @@ import { ExitFiles } from './exit-files.ts'
 import { openPidfd, signalPidfd } from './libc.ts'
 import { killMonitors, monitorsById } from './monitor-processes.ts'
 import type { HeldLocks } from './object-lock.ts'
-import type { OciRuntime } from './oci-runtime.ts'
+import { bundleConfig, type OciRuntime } from './oci-runtime.ts'
 import { isAlive, processOf } from './proc.ts'
 import type { ProcessWatcher } from './process-watcher.ts'
 
@@ -71,7 +71,7 @@ export class ConmonMonitor implements ContainerMonitor, Disposable {
     const { id } = request
     mkdirSync(bundleOf(paths, id), { recursive: true, mode: 0o700 })
     writeFileSync(join(paths.home(id), 'cgroup'), request.cgroupsPath)
-    writeFileSync(join(bundleOf(paths, id), 'config.json'), JSON.stringify(request.ociSpec))
+    writeFileSync(join(bundleOf(paths, id), 'config.json'), bundleConfig(request.ociSpec))
     let monitor: Process | undefined
     const initPid = await startConmon(
       conmonPath,
@@ -176,14 +176,14 @@ export class ConmonMonitor implements ContainerMonitor, Disposable {
   }
 
   async remove(id: string, handler: string): Promise<void> {
-    const { paths, watcher, locks, runtimes } = this.#options
+    const { paths, watcher, locks } = this.#options
     // A create that is still under way must find no bundle, a killed one nothing to go on with.
     renameAway(bundleOf(paths, id))
     await killMonitors(this.#monitors.get(id) ?? [], watcher)
     const cgroup = this.#cgroup(id)
     cgroup?.kill()
     await locks.settle(id)
-    if (!this.#released.has(id)) await runtimes.get(handler)?.remove(id)
+    if (!this.#released.has(id)) await this.#deleteContainer(id, handler)
     await cgroup?.remove()
     this.#exits.remove(id)
     await rm(paths.home(id), { recursive: true, force: true })
@@ -197,6 +197,14 @@ export class ConmonMonitor implements ContainerMonitor, Disposable {
     return [
       ...new Set([...this.#monitors.keys(), ...(existsSync(containers) ? readdirSync(containers) : [])]),
     ]
+  }
+
+  /** By its handler's runtime; where that is not known (any more), by each that has a state of it. */
+  async #deleteContainer(id: string, handler: string): Promise<void> {
+    const { runtimes } = this.#options
+    const known = runtimes.get(handler)
+    const all = known === undefined ? [...runtimes.values()].filter((runtime) => runtime.has(id)) : [known]
+    for (const runtime of all) await runtime.remove(id)
   }
 
   #runtime(handler: string): OciRuntime {

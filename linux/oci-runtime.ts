@@ -1,6 +1,6 @@
-import { rmSync } from 'node:fs'
+import { existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { CriError } from '#lib/errors.ts'
+import { CriError, errnoOf } from '#lib/errors.ts'
 import type { Command, Finished } from './command.ts'
 import type { HeldLocks } from './object-lock.ts'
 
@@ -19,6 +19,8 @@ export interface OciRuntime {
   start(id: string): Promise<void>
   /** `created`, `running`, `stopped`; undefined when it knows no such container. */
   status(id: string): Promise<string | undefined>
+  /** Whether it keeps a state of the container, though perhaps a broken one. */
+  has(id: string): boolean
   /** `linux.resources` of the specification. */
   update(id: string, resources: object): Promise<void>
   /** Succeeds when there is nothing to delete. */
@@ -68,6 +70,8 @@ export function createOciRuntime(
     update: (id, resources) =>
       mustSucceed(id, 'update', ['update', '--resources', '/dev/stdin', id], JSON.stringify(resources)),
 
+    has: (id) => existsSync(join(options.stateDirectory, id)),
+
     async status(id) {
       const { exitCode, stdout } = await call(id, ['state', id])
       if (exitCode !== 0) return undefined
@@ -76,7 +80,7 @@ export function createOciRuntime(
     },
 
     async remove(id) {
-      const { exitCode, stderr } = await call(id, ['delete', '--force', id])
+      const { exitCode, stderr } = await call(id, ['delete', '--force', id]).catch(uninstalled)
       // What it can't read it can't delete: a create that was cut short leaves half a state behind.
       rmSync(join(options.stateDirectory, id), { recursive: true, force: true })
       if (
@@ -94,10 +98,25 @@ export function createOciRuntime(
   }
 }
 
+/** A runtime that is not there any more deletes nothing: its state is all that is left of it. */
+function uninstalled(error: unknown): { readonly exitCode: number; readonly stderr: string } {
+  if (errnoOf(error) === 'ENOENT') return { exitCode: 0, stderr: '' }
+  throw error
+}
+
 export const globalArguments = ({ stateDirectory, systemdCgroup }: OciRuntimeOptions): readonly string[] => [
   `--root=${stateDirectory}`,
   ...(systemdCgroup ? ['--systemd-cgroup'] : []),
 ]
+
+/**
+ * config.json of a bundle. With systemd's driver crun would put the container into a cgroup `container` below its
+ * scope, other runtimes put it into the scope itself: told so, crun does as well, and `exec --cgroup` means the same.
+ */
+export function bundleConfig(ociSpec: { readonly annotations?: object }): string {
+  const annotations = { ...ociSpec.annotations, 'run.oci.systemd.subgroup': '' }
+  return JSON.stringify({ ...ociSpec, annotations })
+}
 
 /** What an OCI runtime said, without its log decoration: `time=… level=error msg="…"`, or a JSON object a line. */
 export function runtimeMessage(text: string, exitCode: number): string {
