@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { cgroupDirectory, readHierarchies } from './cgroups.ts'
 import { ownCgroup } from './monitor-cgroup.ts'
 
-test('on a hybrid host the version 1 hierarchies count', () => {
+test('a hybrid host has version 1, and its unified hierarchy too: runc puts containers there', () => {
   const mountinfo = [
     '25 24 0:22 / /sys/fs/cgroup/memory rw,relatime shared:8 - cgroup cgroup rw,memory',
     '26 24 0:23 / /sys/fs/cgroup/systemd rw,relatime shared:9 - cgroup cgroup rw,name=systemd',
@@ -12,8 +12,9 @@ test('on a hybrid host the version 1 hierarchies count', () => {
   expect(readHierarchies(mountinfo)).toEqual({
     version: 1,
     mounts: [
-      { version: 1, name: 'memory', path: '/sys/fs/cgroup/memory' },
-      { version: 1, name: 'name=systemd', path: '/sys/fs/cgroup/systemd' },
+      { name: 'memory', path: '/sys/fs/cgroup/memory' },
+      { name: 'name=systemd', path: '/sys/fs/cgroup/systemd' },
+      { name: 'unified', path: '/sys/fs/cgroup/unified' },
     ],
   })
 })
@@ -22,7 +23,7 @@ test('a host with one unified hierarchy has version 2', () => {
   const mountinfo = '30 24 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate'
   expect(readHierarchies(mountinfo)).toEqual({
     version: 2,
-    mounts: [{ version: 2, name: 'unified', path: '/sys/fs/cgroup' }],
+    mounts: [{ name: 'unified', path: '/sys/fs/cgroup' }],
   })
 })
 

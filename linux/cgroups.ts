@@ -13,7 +13,7 @@ export interface CgroupHierarchies {
   readonly mounts: readonly { readonly name: string; readonly path: string }[]
 }
 
-/** Reads /proc/self/mountinfo, proc_pid_mountinfo(5). On a hybrid host only the version 1 hierarchies count. */
+/** Reads /proc/self/mountinfo, proc_pid_mountinfo(5). A hybrid host has version 1, and runc uses its unified one too. */
 export function readHierarchies(mountinfo = readFileSync('/proc/self/mountinfo', 'utf8')): CgroupHierarchies {
   const found = mountinfo.split('\n').flatMap((line): { version: 1 | 2; name: string; path: string }[] => {
     const [left = '', right = ''] = line.split(' - ')
@@ -33,9 +33,8 @@ export function readHierarchies(mountinfo = readFileSync('/proc/self/mountinfo',
       },
     ]
   })
-  const legacy = found.filter(({ version }) => version === 1)
-  const version = legacy.length > 0 ? 1 : 2
-  return { version, mounts: version === 1 ? legacy : found }
+  const version = found.some((each) => each.version === 1) ? 1 : 2
+  return { version, mounts: found.map(({ name, path }) => ({ name, path })) }
 }
 
 /**

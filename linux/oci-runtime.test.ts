@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { runtimeMessage } from './oci-runtime.ts'
+import { bundleConfig, runtimeMessage } from './oci-runtime.ts'
 
 test.for([
   [
@@ -15,4 +15,9 @@ test.for([
   ['', 'exit code 7'],
 ] as const)('%s is told as: %s', ([text, told]) => {
   expect(runtimeMessage(text, 7)).toBe(told)
+})
+
+test('a bundle tells crun to put the container into its scope, as other runtimes do', () => {
+  const config = JSON.parse(bundleConfig({ annotations: { kept: 'yes' } }))
+  expect(config.annotations).toEqual({ kept: 'yes', 'run.oci.systemd.subgroup': '' })
 })
