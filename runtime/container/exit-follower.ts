@@ -35,12 +35,18 @@ export class ExitFollower {
     const { monitor } = this.#context.ports
     const record = this.#catalogue.find(id)
     if (record === undefined || record.state.phase === 'creating' || record.state.phase === 'exited') return
-    if (record.state.phase === 'created' && (await monitor.hasStarted(id, record.handler))) {
-      const started = transition(record.state, { type: 'started', atNs: this.#context.options.nowNs() })
-      await this.#catalogue.put({ ...record, state: started })
-    }
+    if (record.state.phase === 'created') await this.#recoverStart(record)
     await monitor.adopt(id)
     if (!(await this.#reconcile(id))) void this.follow(id)
+  }
+
+  /** A start that an earlier daemon was about is waited for first: it may still begin. */
+  async #recoverStart(record: ContainerRecord): Promise<void> {
+    const { locks, monitor } = this.#context.ports
+    await locks.settle(record.id)
+    if (!(await monitor.hasStarted(record.id, record.handler))) return
+    const started = transition(record.state, { type: 'started', atNs: this.#context.options.nowNs() })
+    await this.#catalogue.put({ ...record, state: started })
   }
 
   /** After its removal. */

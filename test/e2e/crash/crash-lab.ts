@@ -19,14 +19,19 @@ import { IMAGE, runPod } from '../pod.ts'
 import { until } from '../until.ts'
 import { ordersIn } from './crash-points.ts'
 import { programPoints } from './program-points.ts'
+import { registryProxy } from './registry-proxy.ts'
 
 /** A daemon that ends itself by SIGKILL on order, and what the host looked like before it had anything to do. */
 export interface CrashLab extends AsyncDisposable {
   readonly daemon: Daemon
+  /** An image in a registry, by way of a proxy that ends the daemon in the middle of a layer. */
+  readonly imageToPull: string
   /** Calls, and answers the effects it took, one line each: `network.attach#1`, `program bridge ADD`. */
   record(rpc: string, request: object): Promise<readonly string[]>
   /** Calls with the order to end at `point`, waits for that end and starts the daemon again. */
   crash(point: string, rpc: string, request: object): Promise<void>
+  /** Calls, and answers when the program is there that the order `hold …` stops; `release` lets it go on. */
+  hold(point: string, call: () => Promise<unknown>): Promise<{ readonly release: () => Promise<void> }>
   /** Waits until the host is as it was before; throws with what differs. */
   expectClean(): Promise<void>
 }
@@ -45,13 +50,16 @@ export async function openCrashLab(): Promise<CrashLab> {
       env: { CRI_TS_CRASH_ORDERS: directory },
     }),
   )
+  const proxy = undo.use(await registryProxy(directory))
   await warmUp(daemon)
   const resources = undo.move()
   const before = snapshot(daemon)
   return {
     daemon,
+    imageToPull: proxy.image,
     record: async (rpc, request) => recordEffects(directory, daemon, rpc, request),
     crash: async (point, rpc, request) => crashAt(point, directory, daemon, rpc, request),
+    hold: (point, call) => holdAt(point, directory, daemon, call),
     expectClean: () => expectClean(before, daemon),
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   }
@@ -111,6 +119,32 @@ async function crashAt(
   }
   await answered
   await daemon.start()
+  if (point.startsWith('program ')) await releaseProgram(directory)
+}
+
+/** What the program still does comes after the daemon has looked at the host, unless that waits for it. */
+async function releaseProgram(directory: string): Promise<void> {
+  const { program, release } = ordersIn(directory)
+  const pid = readFileSync(program, 'utf8').trim()
+  writeFileSync(release, '')
+  await until('the program ends', () => !existsSync(`/proc/${pid}`))
+  for (const path of [program, release]) rmSync(path)
+}
+
+async function holdAt(point: string, directory: string, daemon: Daemon, call: () => Promise<unknown>) {
+  const { order, program } = ordersIn(directory)
+  give(order, daemon, point)
+  const called = call().catch(() => undefined)
+  await until(
+    `it comes to ${point}`,
+    () => existsSync(program) && readFileSync(program, 'utf8').endsWith('\n'),
+  )
+  return {
+    async release() {
+      await releaseProgram(directory)
+      await called
+    },
+  }
 }
 
 /** Whole at once: it is read while it is written. */

@@ -7,6 +7,9 @@ export const ordersIn = (directory: string) => ({
   order: join(directory, 'crash-order'),
   /** A line for every effect since the first order. */
   journal: join(directory, 'crash-journal'),
+  /** The pid of the program that ended the daemon, and what lets it go on. */
+  program: join(directory, 'crash-program'),
+  release: join(directory, 'crash-release'),
 })
 
 export interface CrashPoints {

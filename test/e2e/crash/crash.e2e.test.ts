@@ -1,13 +1,19 @@
-import { status as Code } from '@grpc/grpc-js'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Message } from '#cri/client.ts'
 import { HANDLERS } from '../host.ts'
+import { podConfig } from '../pod.ts'
 import { type CrashLab, openCrashLab } from './crash-lab.ts'
-import { endPod, OPERATIONS, type Operation, type Subject, subjectOf } from './operations.ts'
+import { endPod, imageOperations, OPERATIONS, type Operation, type Subject, subjectOf } from './operations.ts'
 
 const LIMIT_MS = 240_000
+const FAILED_PRECONDITION = 9
+const CANCELLED = 1
 /** Whose calls begin a program before they first wait: the daemon ends while that does its work. */
 const PROGRAMS_BEGIN = /^monitor\.(create|start|release)#/
+/** What is one point already. */
+const IS_POINT = /^(program|download) /
+/** A step tells only that it begins. */
+const IS_STEP = /^imageStore\./
 
 let lab: CrashLab
 beforeAll(async () => {
@@ -19,18 +25,44 @@ for (const handler of HANDLERS) {
   test.for(OPERATIONS.map((operation) => [operation.name, operation] as const))(
     `${handler}: SIGKILL before and after every effect of %s, then the same call again`,
     { timeout: LIMIT_MS },
-    async ([, operation]) => {
-      const points = pointsOf(await recordedEffects(operation, handler))
-      const failures: string[] = []
-      for (const point of points) {
-        const from = lab.daemon.log().length
-        await survive(point, operation, handler).catch((error: Error) =>
-          failures.push(`${point}: ${error.message}\n${lab.daemon.log().slice(from)}`),
-        )
-      }
-      expect(failures.join('\n')).toBe('')
-    },
+    ([, operation]) => surviveAll(operation, handler),
   )
+
+  test(`${handler}: a RunPodSandbox whose caller hangs up is joined by the next, which answers the one sandbox`, async () => {
+    const { rpc } = lab.daemon
+    const request = { config: podConfig(lab.daemon), runtime_handler: handler }
+    const caller = new AbortController()
+    const hungUp = rpc('RunPodSandbox', request, { signal: caller.signal })
+    const { release } = await lab.hold('hold bridge ADD', () => hungUp)
+    caller.abort()
+    await expect(hungUp).rejects.toMatchObject({ code: CANCELLED })
+    const again = rpc('RunPodSandbox', request)
+    expect((await rpc('ListPodSandbox'))['items']).toEqual([])
+    await release()
+    const { pod_sandbox_id: id } = await again
+    expect((await rpc('ListPodSandbox'))['items']).toMatchObject([{ id, state: 'SANDBOX_READY' }])
+    await rpc('RemovePodSandbox', { pod_sandbox_id: id })
+    await lab.expectClean()
+  })
+}
+
+test.for(['PullImage', 'RemoveImage'] as const)(
+  'SIGKILL before and after every effect of %s, then the same call again',
+  { timeout: LIMIT_MS },
+  (rpc) => surviveAll(imageOperations(lab.imageToPull)[rpc], HANDLERS[0]),
+)
+
+async function surviveAll(operation: Operation, handler: string): Promise<void> {
+  const points = pointsOf(await recordedEffects(operation, handler))
+  const failures: string[] = []
+  for (const point of points) {
+    const from = lab.daemon.log().length
+    await survive(point, operation, handler).catch((error: Error) =>
+      failures.push(`${point}: ${error.message}\n${lab.daemon.log().slice(from)}`),
+    )
+  }
+  console.info(`${points.length} points: ${points.join(', ')}`)
+  expect(failures.join('\n')).toBe('')
 }
 
 async function recordedEffects(operation: Operation, handler: string): Promise<readonly string[]> {
@@ -38,13 +70,15 @@ async function recordedEffects(operation: Operation, handler: string): Promise<r
   await operation.prepare(subject)
   const effects = await lab.record(operation.rpc, operation.request(subject))
   await endPod(subject)
+  await lab.daemon.rpc('RemoveImage', { image: { image: lab.imageToPull } })
   await lab.expectClean()
   return effects
 }
 
 function pointsOf(effects: readonly string[]): readonly string[] {
   return effects.flatMap((effect) => {
-    if (effect.startsWith('program ')) return [effect]
+    if (IS_POINT.test(effect)) return [effect]
+    if (IS_STEP.test(effect)) return [`before ${effect}`]
     const during = PROGRAMS_BEGIN.test(effect) ? [`during ${effect}`] : []
     return [`before ${effect}`, ...during, `after ${effect}`]
   })
@@ -55,6 +89,7 @@ async function survive(point: string, operation: Operation, handler: string): Pr
   try {
     await operation.prepare(subject)
     await lab.crash(point, operation.rpc, operation.request(subject))
+    await operation.afterRestart?.(subject)
     await operation.check(subject, await again(operation, subject))
   } finally {
     await endPod(subject)
@@ -67,7 +102,7 @@ async function again({ rpc, request }: Operation, subject: Subject): Promise<Mes
   try {
     return await lab.daemon.rpc(rpc, request(subject))
   } catch (error) {
-    if (rpc === 'StartContainer' && (error as { code?: number }).code === Code.FAILED_PRECONDITION) return {}
+    if (rpc === 'StartContainer' && (error as { code?: number }).code === FAILED_PRECONDITION) return {}
     throw error
   }
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { expect } from 'vitest'
 import type { Message } from '#cri/client.ts'
 import type { Daemon } from '../daemon.ts'
-import { CONTAINER, containerConfig, type Fields, POD, podConfig } from '../pod.ts'
+import { CONTAINER, containerConfig, type Fields, POD, podConfig, SLEEP } from '../pod.ts'
 import { until } from '../until.ts'
 
 /** What an operation works on; each point has its own. */
@@ -25,6 +25,8 @@ export interface Operation {
   /** Brings the subject to where the call comes. */
   prepare(subject: Subject): Promise<void>
   request(subject: Subject): object
+  /** What must be so after the restart, before anything is asked. */
+  afterRestart?(subject: Subject): Promise<void>
   /** What must be so once the repeated call has answered. */
   check(subject: Subject, answer: Message): Promise<void>
 }
@@ -70,6 +72,7 @@ export const OPERATIONS: readonly Operation[] = [
       await create(subject)
     },
     request: containerRequest,
+    afterRestart: expectTold,
     check: expectRunning,
   },
   {
@@ -124,6 +127,34 @@ export const OPERATIONS: readonly Operation[] = [
     },
   },
 ]
+
+/** They do not depend on a handler; the image is run all the same. */
+export const imageOperations = (image: string) =>
+  ({
+    PullImage: {
+      name: 'PullImage',
+      rpc: 'PullImage',
+      container: { image: { image } },
+      prepare: async () => {},
+      request: () => ({ image: { image } }),
+      async check(subject, { image_ref }) {
+        const { images } = await subject.daemon.rpc('ListImages', { filter: { image: { image } } })
+        expect(images).toMatchObject([{ id: image_ref, repo_tags: [image] }])
+        await runContainer(subject)
+        await endPod(subject)
+        await subject.daemon.rpc('RemoveImage', { image: { image } })
+      },
+    },
+    RemoveImage: {
+      name: 'RemoveImage',
+      rpc: 'RemoveImage',
+      prepare: async ({ daemon }) => void (await daemon.rpc('PullImage', { image: { image } })),
+      request: () => ({ image: { image } }),
+      async check({ daemon }) {
+        expect((await daemon.rpc('ImageStatus', { image: { image } }))['image']).toBeNull()
+      },
+    },
+  }) satisfies { readonly [rpc: string]: Operation }
 
 export function subjectOf(daemon: Daemon, handler: string, { pod, container }: Operation): Subject {
   return {
@@ -200,6 +231,15 @@ async function expectRunning(subject: Subject): Promise<void> {
     timeout: 10,
   })
   expect(answer['exit_code']).toBe(0)
+}
+
+/** A container that is listed as created does not run: kubelet would start another one beside it. */
+async function expectTold(subject: Subject): Promise<void> {
+  const request = { ...containerRequest(subject), verbose: true }
+  const { status, info } = await subject.daemon.rpc('ContainerStatus', request)
+  const { pid } = JSON.parse(info.info)
+  const runs = readFileSync(`/proc/${pid}/cmdline`, 'utf8').startsWith(SLEEP.join('\0'))
+  expect(status.state).toBe(runs ? 'CONTAINER_RUNNING' : 'CONTAINER_CREATED')
 }
 
 async function expectExited(subject: Subject, exit: Fields): Promise<void> {

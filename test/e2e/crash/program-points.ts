@@ -4,8 +4,8 @@ import { ordersIn } from './crash-points.ts'
 
 const CNI_PLUGINS = ['bridge', 'host-local', 'portmap']
 const OCI_RUNTIMES = ['crun', 'runc']
-/** How long a program that lost its daemon waits before it goes to work: the next daemon is there by then. */
-const DELAY_S = 0.8
+/** How long a program that ended its daemon waits to be released, in steps of 20 ms. */
+const PATIENCE_STEPS = 50
 
 /** Configuration of a daemon whose programs can end it. */
 export interface ProgramPoints {
@@ -15,7 +15,8 @@ export interface ProgramPoints {
 
 /**
  * Scripts in place of the CNI plugins and OCI runtimes: `program bridge ADD`, `program crun create` end the daemon when
- * the program is to begin, which then does its work all the same, a little later.
+ * the program is to begin. It does its work all the same, but later: when it is released, or a second has gone by.
+ * `hold bridge ADD` only makes it wait so.
  */
 export function programPoints(directory: string): ProgramPoints {
   const plugins = join(directory, 'plugins')
@@ -40,16 +41,18 @@ export function programPoints(directory: string): ProgramPoints {
 }
 
 function script(directory: string, name: string, program: string, findVerb: string, verbs: string): string {
-  const { order, journal } = ordersIn(directory)
+  const { order, journal, program: pidFile, release } = ordersIn(directory)
   return `#!/bin/sh
 ${findVerb}
 case $verb in ${verbs})
   if { read -r point && read -r pid; } <${order}; then
     echo "program ${name} $verb" >>${journal}
-    if [ "$point" = "program ${name} $verb" ]; then
+    if [ "$point" = "program ${name} $verb" ] || [ "$point" = "hold ${name} $verb" ]; then
       /bin/rm ${order}
-      kill -9 "$pid"
-      /bin/sleep ${DELAY_S}
+      echo $$ >${pidFile}
+      case $point in program*) kill -9 "$pid" ;; esac
+      steps=0
+      while [ ! -e ${release} ] && [ $((steps += 1)) -le ${PATIENCE_STEPS} ]; do /bin/sleep 0.02; done
     fi
   fi 2>/dev/null ;;
 esac
