@@ -84,9 +84,11 @@ function spawnExec(
   inherited: { readonly lock: number; readonly log: number },
 ) {
   using files = new DisposableStack()
+  using readers = new DisposableStack()
   const open = (fd: number): number => files.adopt(fd, closeSync)
   const [outRead, outWrite] = pipe()
   const [errRead, errWrite] = pipe()
+  for (const fd of [outRead, errRead]) readers.adopt(fd, closeSync)
   const spec = open(memoryFile('process.json'))
   writeFileSync(spec, JSON.stringify(request.ociProcess))
   const nothing = open(openSync('/dev/null', 'r'))
@@ -100,6 +102,7 @@ function spawnExec(
     env: { PATH: process.env['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin' },
     fds: [nothing, open(outWrite), open(errWrite), inherited.lock, spec, inherited.log],
   })
+  readers.move() // The caller's from here on.
   return { pid, stdout: outRead, stderr: errRead }
 }
 
