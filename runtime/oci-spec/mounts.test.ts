@@ -50,6 +50,22 @@ test.for([
   }
 })
 
+test.for([
+  [1, true, 'cgroup'],
+  [2, false, 'cgroup'],
+  [2, true, 'bind'],
+] as const)(
+  'on cgroup v%s, where privileged is %s, cgroups are mounted by type %s',
+  ([version, privileged, type]) => {
+    const host = { cgroupVersion: version }
+    const { mounts } = buildMounts({ ...withContainer({}, { privileged }), host })
+    expect(mounts.find(({ destination }) => destination === '/sys/fs/cgroup')).toMatchObject({
+      type,
+      source: type === 'bind' ? '/sys/fs/cgroup' : 'cgroup',
+    })
+  },
+)
+
 test("the pod's files are read-only with the root file system, its shared memory never", () => {
   const { mounts } = buildMounts(withContainer({}, { readonlyRootfs: true }))
   const bind = (source: string, destination: string, access: string) => ({

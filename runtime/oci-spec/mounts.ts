@@ -1,6 +1,7 @@
 import { posix } from 'node:path'
 import { CriError, invalidArgument } from '#lib/errors.ts'
 import type { ContainerMount, ContainerSpec } from '../container/record.ts'
+import type { HostFacts } from '../ports.ts'
 import type { OciMount } from './oci-spec.ts'
 
 /** Host paths of the pod's files; `shm` is undefined where the pod uses the host's. */
@@ -22,6 +23,7 @@ export interface MountsInput {
   readonly container: Pick<ContainerSpec, 'mounts' | 'security'>
   readonly sandboxFiles: SandboxFilePaths
   readonly mountSources: ReadonlyMap<string, MountSource>
+  readonly host: Pick<HostFacts, 'cgroupVersion'>
 }
 
 type RootfsPropagation = 'rslave' | 'rshared' | undefined
@@ -31,7 +33,7 @@ type RootfsPropagation = 'rslave' | 'rshared' | undefined
  * What the request mounts replaces a mount of ours at the same path, and its /dev all that lies below ours.
  * Throws failed-precondition where a source can't propagate as it is asked to.
  */
-export function buildMounts({ container, sandboxFiles, mountSources }: MountsInput): {
+export function buildMounts({ container, sandboxFiles, mountSources, host }: MountsInput): {
   readonly mounts: readonly OciMount[]
   readonly rootfsPropagation: RootfsPropagation
 } {
@@ -43,7 +45,9 @@ export function buildMounts({ container, sandboxFiles, mountSources }: MountsInp
       ({ containerPath }) => !asked.has(containerPath),
     ),
   ]
-  const kernel = kernelMounts(security.privileged ? 'rw' : 'ro').filter(
+  const access = security.privileged ? 'rw' : 'ro'
+  const cgroups = cgroupMount(access, host.cgroupVersion === 2 && security.privileged)
+  const kernel = [...kernelMounts(access), cgroups].filter(
     ({ destination }) => !asked.has(destination) && !(asked.has('/dev') && destination.startsWith('/dev/')),
   )
   return {
@@ -113,16 +117,29 @@ function podFiles(files: SandboxFilePaths, readonly: boolean): readonly BindMoun
   })
 }
 
+const SAFE = ['nosuid', 'noexec', 'nodev'] as const
+
 /** Those of containerd's default spec. */
 function kernelMounts(access: 'ro' | 'rw'): readonly OciMount[] {
-  const safe = ['nosuid', 'noexec', 'nodev']
   const mounts: readonly [string, string, readonly string[]][] = [
-    ['/proc', 'proc', safe],
+    ['/proc', 'proc', SAFE],
     ['/dev', 'tmpfs', ['nosuid', 'strictatime', 'mode=755', 'size=65536k']],
     ['/dev/pts', 'devpts', ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620', 'gid=5']],
-    ['/dev/mqueue', 'mqueue', safe],
-    ['/sys', 'sysfs', [...safe, access]],
-    ['/sys/fs/cgroup', 'cgroup', [...safe, 'relatime', access]],
+    ['/dev/mqueue', 'mqueue', SAFE],
+    ['/sys', 'sysfs', [...SAFE, access]],
   ]
   return mounts.map(([destination, type, options]) => ({ destination, type, source: type, options }))
+}
+
+const CGROUPS = '/sys/fs/cgroup'
+
+/**
+ * A container in the host's cgroup namespace gets the host's mount: crun would mount cgroup2 anew, which in that
+ * namespace resets the options of the host's (nsdelegate, memory_recursiveprot; cgroups(7)).
+ */
+function cgroupMount(access: 'ro' | 'rw', inHostNamespace: boolean): OciMount {
+  const options = [...SAFE, 'relatime', access]
+  return inHostNamespace
+    ? { destination: CGROUPS, type: 'bind', source: CGROUPS, options: ['rbind', ...options] }
+    : { destination: CGROUPS, type: 'cgroup', source: 'cgroup', options }
 }
