@@ -88,10 +88,8 @@ export function cgroupAt(hierarchies: CgroupHierarchies, directory: string): Cgr
 
     kill() {
       const [first] = directories()
-      if (first !== undefined && hierarchies.version === 2 && existsSync(join(first, 'cgroup.kill'))) {
-        writeFileSync(join(first, 'cgroup.kill'), '1')
-        return
-      }
+      if (first === undefined) return
+      if (hierarchies.version === 2 && killAtOnce(first)) return
       // Again while it finds new ones: they may fork between the read and the kill.
       const killed = new Set<number>()
       for (let fresh = self.processes(); fresh.length > 0; ) {
@@ -137,6 +135,18 @@ function makeDirectory(path: string): void {
   for (const file of ['cpuset.cpus', 'cpuset.mems']) {
     const own = readOrUndefined(join(path, file))
     if (own?.trim() === '') writeFileSync(join(path, file), readFileSync(join(path, '..', file)))
+  }
+}
+
+/** By cgroup.kill; false where the kernel (before 5.14) lacks it. */
+function killAtOnce(path: string): boolean {
+  try {
+    writeFileSync(join(path, 'cgroup.kill'), '1', { flag: 'r+' })
+    return true
+  } catch (error) {
+    // systemd removes a scope as soon as it is empty, also between the look and the write.
+    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENODEV') return !existsSync(path)
+    throw error
   }
 }
 
