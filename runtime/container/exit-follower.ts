@@ -13,6 +13,7 @@ export class ExitFollower {
   readonly #context: RuntimeContext
   readonly #following = new Map<string, Promise<void>>()
   readonly #released = new Set<string>()
+  readonly #adopted = new Set<string>()
 
   constructor(catalogue: Catalogue<ContainerRecord>, locks: KeyedMutex, context: RuntimeContext) {
     this.#catalogue = catalogue
@@ -36,7 +37,8 @@ export class ExitFollower {
     const record = this.#catalogue.find(id)
     if (record === undefined || record.state.phase === 'creating' || record.state.phase === 'exited') return
     if (record.state.phase === 'created') await this.#recoverStart(record)
-    await monitor.adopt(id)
+    if (!this.#adopted.has(id)) await monitor.adopt(id) // Later its execs are those of this daemon.
+    this.#adopted.add(id)
     if (!(await this.#reconcile(id))) void this.follow(id)
   }
 
@@ -52,6 +54,7 @@ export class ExitFollower {
   /** After its removal. */
   forget(id: string): void {
     this.#released.delete(id)
+    this.#adopted.delete(id)
   }
 
   async #untilExited(id: string): Promise<void> {

@@ -102,3 +102,14 @@ test('a container that could not be looked at is looked at later', async () => {
   await quiet()
   expect(next.runtime.containers.get(containerId).state).toMatchObject({ exitCode: 6 })
 })
+
+test('a recovery that is tried again leaves the execs of this daemon alone', async () => {
+  const next = first.restart()
+  next.effects.break('monitor.observe')
+  await next.runtime.recover()
+  const container = next.host.containers.get(containerId)
+  if (container !== undefined) container.execs = 1
+  next.effects.heal()
+  await next.runtime.retryUnfinished()
+  expect(container?.execs).toBe(1)
+})
