@@ -64,7 +64,6 @@ const natives = {
   memfd: declare('int memfd_create(const char *name, unsigned int flags)'),
   flock: declare('int flock(int fd, int operation)'),
   syncfs: declare('int syncfs(int fd)'),
-  mknod: declare('int mknod(const char *path, unsigned int mode, unsigned long device)'),
   lsetxattr: declare(
     'int lsetxattr(const char *path, const char *name, void *value, size_t size, int flags)',
   ),
@@ -74,12 +73,10 @@ const natives = {
   pidfdSignal: declare('long syscall(long number, int pidfd, int signal, void *info, unsigned int flags)'),
 }
 
-export const MS_RDONLY = 0x1
 export const MS_NOSUID = 0x2
 export const MS_NODEV = 0x4
 export const MS_NOEXEC = 0x8
 export const MS_BIND = 0x1000
-export const MS_PRIVATE = 0x40000
 export const MNT_DETACH = 0x2
 export const CLONE_NEWUTS = 0x04000000
 export const CLONE_NEWIPC = 0x08000000
@@ -153,10 +150,7 @@ export async function syncfs(fd: number): Promise<void> {
   call(natives.syncfs, 'syncfs', `fd ${fd}`, fd) // Again, for its errno.
 }
 
-export const mknod = (path: string, mode: number, device: number): void =>
-  void call(natives.mknod, 'mknod', path, path, mode, device)
-
-/** `mode` with the file type; `device` from its two numbers, as makedev(3). */
+/** A device number from its two parts, as makedev(3). */
 export const makedev = (major: number, minor: number): number =>
   Number(
     (BigInt(major & ~0xfff) << 32n) |
@@ -164,9 +158,6 @@ export const makedev = (major: number, minor: number): number =>
       (BigInt(minor & ~0xff) << 12n) |
       BigInt(minor & 0xff),
   )
-
-export const setExtendedAttribute = (path: string, name: string, value: Buffer): void =>
-  void call(natives.lsetxattr, 'lsetxattr', `${name} on ${path}`, path, name, value, value.length, 0)
 
 /** Undefined when the file has no such attribute. */
 export function getExtendedAttribute(path: string, name: string): Buffer | undefined {
