@@ -1,5 +1,4 @@
 import {
-  closeSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -25,12 +24,13 @@ import { type Cgroup, type CgroupHierarchies, cgroupAt, cgroupDirectory } from '
 import { bundleOf, type MonitorPaths, requestLogReopen, startConmon } from './conmon.ts'
 import { execSync, killAbandonedExecs } from './exec-sync.ts'
 import { ExitFiles } from './exit-files.ts'
-import { openPidfd, signalPidfd } from './libc.ts'
 import { killMonitors, monitorsById } from './monitor-processes.ts'
 import type { HeldLocks } from './object-lock.ts'
 import { bundleConfig, type OciRuntime } from './oci-runtime.ts'
+import { createOomKills, type OomKills } from './oom-kills.ts'
 import { isAlive, processOf } from './proc.ts'
 import type { ProcessWatcher } from './process-watcher.ts'
+import { signalProcess } from './signal-process.ts'
 
 export interface MonitorOptions {
   readonly conmonPath: string
@@ -51,6 +51,7 @@ const REOPEN_TIMEOUT_MS = 5_000
 export class ConmonMonitor implements ContainerMonitor, Disposable {
   readonly #options: MonitorOptions
   readonly #exits: ExitFiles
+  readonly #oomKills: OomKills
   /** By container id; those that earlier daemons left too. */
   readonly #monitors: Map<string, Process[]>
   /** What an OCI runtime has deleted already: no need to ask it again. */
@@ -59,6 +60,7 @@ export class ConmonMonitor implements ContainerMonitor, Disposable {
   constructor(options: MonitorOptions) {
     this.#options = options
     this.#exits = new ExitFiles(options.paths.exits)
+    this.#oomKills = createOomKills(options.hierarchies)
     this.#monitors = monitorsById(options.conmonPath, options.paths.exits)
   }
 
@@ -71,6 +73,7 @@ export class ConmonMonitor implements ContainerMonitor, Disposable {
     const { id } = request
     mkdirSync(bundleOf(paths, id), { recursive: true, mode: 0o700 })
     writeFileSync(join(paths.home(id), 'cgroup'), request.cgroupsPath)
+    this.#oomKills.begin(paths.home(id), request.cgroupsPath)
     writeFileSync(join(bundleOf(paths, id), 'config.json'), bundleConfig(request.ociSpec))
     let monitor: Process | undefined
     const initPid = await startConmon(
@@ -146,8 +149,11 @@ export class ConmonMonitor implements ContainerMonitor, Disposable {
   async observe({ id, init, monitor }: MonitoredContainer): Promise<Observation> {
     const exit = this.#exits.read(id)
     if (exit !== undefined) {
-      const marked = existsSync(join(this.#options.paths.home(id), 'oom'))
-      const oomKilled = exit.exitCode !== 0 && (marked || (this.#cgroup(id)?.oomKills() ?? 0) > 0)
+      const oomKilled = this.#oomKills.ended(
+        this.#options.paths.home(id),
+        this.#cgroupsPath(id),
+        exit.exitCode,
+      )
       return { seen: 'exited', ...exit, oomKilled }
     }
     if (isAlive(init)) return { seen: 'alive' }
@@ -217,22 +223,17 @@ export class ConmonMonitor implements ContainerMonitor, Disposable {
   }
 
   #cgroup(id: string): Cgroup | undefined {
+    const cgroupsPath = this.#cgroupsPath(id)
+    if (cgroupsPath === undefined) return undefined
+    return cgroupAt(this.#options.hierarchies, cgroupDirectory(cgroupsPath))
+  }
+
+  #cgroupsPath(id: string): string | undefined {
     const file = join(this.#options.paths.home(id), 'cgroup')
-    if (!existsSync(file)) return undefined
-    return cgroupAt(this.#options.hierarchies, cgroupDirectory(readFileSync(file, 'utf8')))
+    return existsSync(file) ? readFileSync(file, 'utf8') : undefined
   }
 
   #execMarks = (id: string): string => join(this.#options.paths.home(id), 'execs')
-}
-
-function signalProcess(target: Process, signal: number): boolean {
-  const pidfd = openPidfd(target.pid)
-  if (pidfd === undefined) return false
-  try {
-    return isAlive(target) && signalPidfd(pidfd, signal)
-  } finally {
-    closeSync(pidfd)
-  }
 }
 
 function renameAway(path: string): void {
