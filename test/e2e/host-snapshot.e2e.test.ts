@@ -21,6 +21,8 @@ beforeAll(() => {
   directory = mkdtempSync('/var/lib/cri-ts-test-')
   run('ip', 'netns', 'add', 'first') // So that /run/netns is a mount already.
   run('ip', 'netns', 'delete', 'first')
+  run('iptables', '-t', 'nat', '-A', 'POSTROUTING', '-j', 'ACCEPT') // And the table.
+  run('iptables', '-t', 'nat', '-D', 'POSTROUTING', '-j', 'ACCEPT')
 })
 afterAll(() => rmSync(directory, { recursive: true }))
 
@@ -85,8 +87,9 @@ const plants: { readonly [what: string]: Plant } = {
   'an iptables rule': {
     kind: 'iptables rules',
     plant: () => {
-      run('iptables', '-t', 'nat', '-A', 'POSTROUTING', '-s', '10.99.0.1', '-j', 'MASQUERADE')
-      return () => run('nft', 'delete', 'table', 'ip', 'nat')
+      const rule = ['POSTROUTING', '-s', '10.99.0.1', '-j', 'MASQUERADE']
+      run('iptables', '-t', 'nat', '-A', ...rule)
+      return () => run('iptables', '-t', 'nat', '-D', ...rule)
     },
   },
   'an nft rule': {

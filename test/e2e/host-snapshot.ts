@@ -27,10 +27,7 @@ export function takeHostSnapshot(scope: SnapshotScope): HostSnapshot {
     'iptables rules': () => [...firewall('iptables-save'), ...firewall('ip6tables-save')],
     'nft rules': () => output('nft', '-s', 'list', 'ruleset').map((line) => line.trim()),
     sysctls: () => ['ip_forward', 'conf/all/route_localnet'].map(sysctl),
-    cgroups: () =>
-      cgroupRoots()
-        .flatMap(directoriesBelow)
-        .filter((path) => path.includes(isolation())),
+    cgroups: () => cgroupRoots().flatMap(directoriesBelow).filter(isOfThisRun),
     processes: () => processes(scope.daemonPid),
     files: () => scope.directories.flatMap(filesBelow),
     'IPC objects': ipcObjects,
@@ -83,6 +80,10 @@ const firewall = (program: string): readonly string[] =>
     .map((line) => line.replace(/ \[\d+:\d+\]$/, ''))
 
 const sysctl = (name: string): string => `${name} = ${linesOf(`/proc/sys/net/ipv4/${name}`)[0]}`
+
+/** The daemon makes the cgroup of its monitors with the first of them, and removes it when it stops. */
+const isOfThisRun = (cgroup: string): boolean =>
+  cgroup.includes(isolation()) && !cgroup.endsWith('/cri-ts-monitors')
 
 const cgroupRoots = (): readonly string[] =>
   linesOf('/proc/self/mountinfo')

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { mkdirSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import type { Message } from '#cri/client.ts'
 import type { Daemon } from './daemon.ts'
 import { isolation } from './isolation.ts'
@@ -49,7 +49,10 @@ export function podConfig(daemon: Daemon, fields: Fields = {}): Fields {
     log_directory: join(daemon.directory, 'logs', uid),
     labels: { app: 'e2e' },
     ...fields,
-    linux: { cgroup_parent: `/${isolation()}-pods`, ...(fields['linux'] as Fields | undefined) },
+    linux: {
+      cgroup_parent: `/${isolation()}-${basename(daemon.directory)}`,
+      ...(fields['linux'] as Fields | undefined),
+    },
   }
 }
 
