@@ -176,7 +176,9 @@ export class ConmonMonitor implements ContainerMonitor, Disposable {
   async release(id: string, handler: string): Promise<void> {
     const cgroup = this.#cgroup(id)
     cgroup?.kill()
-    await this.#runtime(handler).remove(id)
+    const runtime = this.#runtime(handler)
+    // Every start releases all that has exited: a runtime that knows nothing of it is not asked.
+    if (existsSync(join(runtime.options.stateDirectory, id))) await runtime.remove(id)
     await cgroup?.remove()
     this.#released.add(id)
   }

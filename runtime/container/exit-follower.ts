@@ -35,7 +35,8 @@ export class ExitFollower {
   async recover(id: string): Promise<void> {
     const { monitor } = this.#context.ports
     const record = this.#catalogue.find(id)
-    if (record === undefined || record.state.phase === 'creating' || record.state.phase === 'exited') return
+    if (record === undefined || record.state.phase === 'creating') return
+    if (record.state.phase === 'exited') return this.release(id)
     if (record.state.phase === 'created') await this.#recoverStart(record)
     if (!this.#adopted.has(id)) await monitor.adopt(id) // Later its execs are those of this daemon.
     this.#adopted.add(id)

@@ -9,7 +9,6 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import type { Message } from '#cri/client.ts'
 import { bundle } from '../../../hack/build.ts'
 import { busyboxArchive } from '../busybox.ts'
 import { type Daemon, startDaemon } from '../daemon.ts'
@@ -26,10 +25,14 @@ export interface CrashLab extends AsyncDisposable {
   readonly daemon: Daemon
   /** An image in a registry, by way of a proxy that ends the daemon in the middle of a layer. */
   readonly imageToPull: string
-  /** Calls, and answers the effects it took, one line each: `network.attach#1`, `program bridge ADD`. */
-  record(rpc: string, request: object): Promise<readonly string[]>
-  /** Calls with the order to end at `point`, waits for that end and starts the daemon again. */
-  crash(point: string, rpc: string, request: object): Promise<void>
+  /** Calls, and answers the effects it took up to `last`, one each: `network.attach#1`, `program bridge ADD`. */
+  record(rpc: string, request: object, last?: string): Promise<readonly string[]>
+  /** The same of the next start. */
+  recordStart(): Promise<readonly string[]>
+  /** Calls with the order to end at `point`, waits for that end and, unless it is to stay away, starts the daemon again. */
+  crash(point: string, rpc: string, request: object, stayAway?: boolean): Promise<void>
+  /** Starts the daemon, which ends at `point`, and starts it once more. */
+  crashStart(point: string): Promise<void>
   /** Calls, and answers when the program is there that the order `hold …` stops; `release` lets it go on. */
   hold(point: string, call: () => Promise<unknown>): Promise<{ readonly release: () => Promise<void> }>
   /** Waits until the host is as it was before; throws with what differs. */
@@ -57,8 +60,20 @@ export async function openCrashLab(): Promise<CrashLab> {
   return {
     daemon,
     imageToPull: proxy.image,
-    record: async (rpc, request) => recordEffects(directory, daemon, rpc, request),
-    crash: async (point, rpc, request) => crashAt(point, directory, daemon, rpc, request),
+    async record(rpc, request, last) {
+      return recordEffects(directory, daemon, async () => void (await daemon.rpc(rpc, request)), last)
+    },
+    recordStart: () => recordEffects(directory, daemon, () => daemon.start()),
+    async crash(point, rpc, request, stayAway = false) {
+      await endAt(point, directory, daemon, () => daemon.rpc(rpc, request))
+      if (stayAway) return
+      await daemon.start()
+      if (point.startsWith('program ')) await releaseProgram(directory)
+    },
+    async crashStart(point) {
+      await endAt(point, directory, daemon, () => daemon.start(), true)
+      await daemon.start()
+    },
     hold: (point, call) => holdAt(point, directory, daemon, call),
     expectClean: () => expectClean(before, daemon),
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
@@ -88,28 +103,32 @@ async function warmUp(daemon: Daemon): Promise<void> {
 async function recordEffects(
   directory: string,
   daemon: Daemon,
-  rpc: string,
-  request: object,
+  act: () => Promise<void>,
+  last = '',
 ): Promise<readonly string[]> {
   const { order, journal } = ordersIn(directory)
   rmSync(journal, { force: true })
   give(order, daemon, '')
-  await daemon.rpc(rpc, request)
+  await act()
+  const recorded = (): readonly string[] => readFileSync(journal, 'utf8').trim().split('\n')
+  await until(`${last} is there`, () => last === '' || recorded().includes(last))
   rmSync(order)
-  return [...new Set(readFileSync(journal, 'utf8').trim().split('\n'))]
+  return [...new Set(recorded())]
 }
 
-async function crashAt(
+/** With `starts` it is the daemon that the act begins with. */
+async function endAt(
   point: string,
   directory: string,
   daemon: Daemon,
-  rpc: string,
-  request: object,
+  act: () => Promise<unknown>,
+  starts = false,
 ): Promise<void> {
   const { order } = ordersIn(directory)
   give(order, daemon, point)
-  const pid = daemon.pid()
-  const answered: Promise<Message | undefined> = daemon.rpc(rpc, request).catch(() => undefined)
+  const before = daemon.pid()
+  const answered = act().catch(() => undefined)
+  const pid = starts ? daemon.pid() : before
   try {
     await until(`the daemon ends ${point}`, () => !existsSync(`/proc/${pid}`))
   } catch (cause) {
@@ -117,9 +136,7 @@ async function crashAt(
   } finally {
     rmSync(order, { force: true })
   }
-  await answered
-  await daemon.start()
-  if (point.startsWith('program ')) await releaseProgram(directory)
+  if (!starts) await answered
 }
 
 /** What the program still does comes after the daemon has looked at the host, unless that waits for it. */

@@ -52,12 +52,49 @@ test.for(['PullImage', 'RemoveImage'] as const)(
   (rpc) => surviveAll(imageOperations(lab.imageToPull)[rpc], HANDLERS[0]),
 )
 
+/** What is left half made, and how. */
+const HALF_MADE = [
+  ['RunPodSandbox with a shared PID namespace', 'before sandboxRecords.put#2'],
+  ['CreateContainer', 'before containerRecords.put#2'],
+  ['StopContainer', 'after monitor.signal#1'],
+  ['StopPodSandbox', 'after sandboxRecords.put#1'],
+] as const
+
+test.for(HALF_MADE)(
+  'SIGKILL before and after every effect of the start after a %s that ended %s, then the same call again',
+  { timeout: LIMIT_MS },
+  async ([name, point]) => {
+    const operation = OPERATIONS.find((each) => each.name === name)
+    if (operation === undefined) throw new Error(`there is no operation ${name}`)
+    const recover = async (start: () => Promise<unknown>): Promise<void> => {
+      const subject = subjectOf(lab.daemon, HANDLERS[0], operation)
+      await operation.prepare(subject)
+      await lab.crash(point, operation.rpc, operation.request(subject), true)
+      await start()
+      await operation.check(subject, await again(operation, subject))
+      await endPod(subject)
+      await lab.expectClean()
+    }
+    let effects: readonly string[] = []
+    await recover(async () => {
+      effects = await lab.recordStart()
+    })
+    await eachPoint(pointsOf(effects.filter((effect) => !IS_POINT.test(effect))), (second) =>
+      recover(() => lab.crashStart(second)),
+    )
+  },
+)
+
 async function surviveAll(operation: Operation, handler: string): Promise<void> {
   const points = pointsOf(await recordedEffects(operation, handler))
+  await eachPoint(points, (point) => survive(point, operation, handler))
+}
+
+async function eachPoint(points: readonly string[], act: (point: string) => Promise<void>): Promise<void> {
   const failures: string[] = []
   for (const point of points) {
     const from = lab.daemon.log().length
-    await survive(point, operation, handler).catch((error: Error) =>
+    await act(point).catch((error: Error) =>
       failures.push(`${point}: ${error.message}\n${lab.daemon.log().slice(from)}`),
     )
   }
@@ -68,7 +105,7 @@ async function surviveAll(operation: Operation, handler: string): Promise<void> 
 async function recordedEffects(operation: Operation, handler: string): Promise<readonly string[]> {
   const subject = subjectOf(lab.daemon, handler, operation)
   await operation.prepare(subject)
-  const effects = await lab.record(operation.rpc, operation.request(subject))
+  const effects = await lab.record(operation.rpc, operation.request(subject), operation.last)
   await endPod(subject)
   await lab.daemon.rpc('RemoveImage', { image: { image: lab.imageToPull } })
   await lab.expectClean()

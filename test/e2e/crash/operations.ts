@@ -22,6 +22,8 @@ export interface Operation {
   readonly rpc: string
   readonly pod?: Fields
   readonly container?: Fields
+  /** The effect that ends it, where that comes after the answer. */
+  readonly last?: string
   /** Brings the subject to where the call comes. */
   prepare(subject: Subject): Promise<void>
   request(subject: Subject): object
@@ -56,6 +58,7 @@ export const OPERATIONS: readonly Operation[] = [
   {
     name: 'CreateContainer',
     rpc: 'CreateContainer',
+    container: { mounts: [{ host_path: '/run/cri-ts-crash-volume', container_path: '/volume' }] },
     prepare: runSandbox,
     request: createRequest,
     async check(subject, { container_id }) {
@@ -79,6 +82,7 @@ export const OPERATIONS: readonly Operation[] = [
     name: 'StopContainer',
     rpc: 'StopContainer',
     container: { command: EXITS_WITH_3 },
+    last: 'rootfs.unmount#1',
     async prepare(subject) {
       await runContainer(subject)
       const log = join(`${subject.pod['log_directory']}`, 'container.log')
@@ -90,6 +94,7 @@ export const OPERATIONS: readonly Operation[] = [
   {
     name: 'StopContainer without a grace period',
     rpc: 'StopContainer',
+    last: 'rootfs.unmount#1',
     prepare: runContainer,
     request: ({ containerId }) => ({ container_id: containerId, timeout: 0 }),
     check: (subject) => expectExited(subject, { exit_code: 137 }),
@@ -246,6 +251,8 @@ async function expectExited(subject: Subject, exit: Fields): Promise<void> {
   const { status } = await subject.daemon.rpc('ContainerStatus', containerRequest(subject))
   expect(status).toMatchObject({ state: 'CONTAINER_EXITED', ...exit })
   expect(BigInt(status.finished_at)).toBeGreaterThan(BigInt(status.started_at))
+  const isMounted = () => readFileSync('/proc/self/mountinfo', 'utf8').includes(subject.containerId)
+  await until('its root file system is unmounted', () => !isMounted())
 }
 
 async function sandboxes({ daemon }: Subject): Promise<readonly Message[]> {
