@@ -1,7 +1,7 @@
 import type { Config } from '#config/config.ts'
 import type { RuntimeStatus } from '#cri/runtime-service/runtime-status.ts'
 import { findProgram } from '#linux/find-program.ts'
-import { chooseDefault, type FoundHandler } from '#linux/runtime-handlers.ts'
+import { chooseDefault, type FoundHandler, hasRecursiveReadonly } from '#linux/runtime-handlers.ts'
 import type { HostFacts, PodNetwork } from '#runtime/ports.ts'
 
 export interface DaemonStatusInput {
@@ -42,11 +42,11 @@ export function daemonStatus(input: DaemonStatusInput): RuntimeStatus {
     handlers: () =>
       handlers
         .filter(({ path }) => path !== undefined)
-        .map(({ name }) => ({
-          name,
-          isDefault: name === chosen.name,
-          // Not before cri-ts itself can do them, whatever the OCI runtime's features say: see `info`.
-          recursiveReadOnlyMounts: false,
+        .map((handler) => ({
+          name: handler.name,
+          isDefault: handler.name === chosen.name,
+          recursiveReadOnlyMounts: hasRecursiveReadonly(handler),
+          // Not before cri-ts itself can make them, whatever the handler's features say: see `info`.
           userNamespaces: false,
         })),
 

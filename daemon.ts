@@ -22,7 +22,7 @@ import { lockDaemon } from '#linux/daemon-lock.ts'
 import { findProgram } from '#linux/find-program.ts'
 import { apparmorEnabled, readHostFacts, selinuxEnabled } from '#linux/host-facts.ts'
 import { ProcessWatcher } from '#linux/process-watcher.ts'
-import { findHandlers } from '#linux/runtime-handlers.ts'
+import { findHandlers, hasRecursiveReadonly } from '#linux/runtime-handlers.ts'
 import type { Clock, RuntimePorts } from '#runtime/ports.ts'
 import { createRuntime } from '#runtime/runtime.ts'
 import { openImageRecords } from '#store/image-records.ts'
@@ -72,7 +72,11 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   )
   const runtime = createRuntime({
     ...{ ports, host, log },
-    options: { sandboxPaths: paths.sandbox, initPath, hostname, nowNs: clock.nowNs },
+    options: {
+      ...{ sandboxPaths: paths.sandbox, initPath, hostname, nowNs: clock.nowNs },
+      makesRecursiveReadonly: (name) =>
+        handlers.some((each) => each.name === name && hasRecursiveReadonly(each)),
+    },
   })
 
   const gate = new StartGate()

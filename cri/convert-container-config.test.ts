@@ -175,7 +175,6 @@ test.for([
   ['mounts.0.image', image, 'mounts[0].image: an image volume'],
   ['mounts.0.uidMappings', [mapping], 'mounts[0].uidMappings: an idmapped mount'],
   ['mounts.0.gidMappings', [mapping], 'mounts[0].gidMappings: an idmapped mount'],
-  ['mounts.0.recursiveReadOnly', true, 'mounts[0].recursive_read_only'],
   ['mounts.0.mountOptions', ['noexec', 'nodev'], 'mounts[0].mount_options: mount option noexec, nodev'],
 ] as const)('%s would weaken the container or be lost, and is refused by name: %#', ([path, value, says]) => {
   const message = expect.stringMatching(/^container nginx: .* is not supported by this version of cri-ts: ./)
@@ -221,4 +220,18 @@ test('a user is a number, a name, or left to the image', () => {
   expect(userOf(byName)).toBe('www-data')
   expect(userOf({ [`${security}.runAsUser`]: undefined, [`${security}.runAsGroup`]: undefined })).toBe('')
   expect(userOf({ [`${security}.runAsUser.value`]: 0n })).toBe('0')
+})
+
+test('a mount that is read-only with all below it is read-only and private', () => {
+  const readonly = {
+    'mounts.0.recursiveReadOnly': true,
+    'mounts.0.readonly': true,
+    'mounts.0.propagation': 0,
+  }
+  expect(convert(full(readonly)).mounts[0]).toMatchObject({ readonly: true, recursiveReadonly: true })
+  for (const wrong of [{ 'mounts.0.readonly': false }, { 'mounts.0.propagation': 1 }]) {
+    expect(() => convert(full({ ...readonly, ...wrong }))).toThrow(
+      'mounts[0].recursive_read_only needs readonly',
+    )
+  }
 })

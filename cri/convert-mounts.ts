@@ -28,8 +28,19 @@ export function convertMount(mount: wire.Mount, index: number, { selinux }: Host
     containerPath: absolute(mount.containerPath, `${field}.container_path`),
     hostPath: absolute(mount.hostPath, `${field}.host_path`),
     readonly: mount.readonly,
+    ...recursion(mount, field),
     propagation: propagations.fromWire(mount.propagation, `${field}.propagation`),
   }
+}
+
+/** Only read-only mounts without propagation may be read-only with all below them (api.proto, Mount). */
+function recursion(mount: wire.Mount, field: string): Pick<ContainerMount, 'recursiveReadonly'> {
+  if (!mount.recursiveReadOnly) return {}
+  if (mount.readonly && mount.propagation === wire.MountPropagation.PROPAGATION_PRIVATE)
+    return { recursiveReadonly: true }
+  throw invalidArgument(
+    `${field}.recursive_read_only needs readonly and PROPAGATION_PRIVATE: set both, or leave it out`,
+  )
 }
 
 function refuseMountFeatures(mount: wire.Mount, field: string): void {
@@ -38,11 +49,6 @@ function refuseMountFeatures(mount: wire.Mount, field: string): void {
   const idmap = { what: 'an idmapped mount', remedy: 'leave the mappings out' }
   refuse(mount.uidMappings, { field: `${field}.uidMappings`, ...idmap })
   refuse(mount.gidMappings, { field: `${field}.gidMappings`, ...idmap })
-  refuse(mount.recursiveReadOnly, {
-    field: `${field}.recursive_read_only`,
-    what: 'a recursive read-only mount',
-    remedy: 'set recursiveReadOnly: Disabled',
-  })
   refuse(mount.mountOptions, {
     field: `${field}.mount_options`,
     what: `mount option ${mount.mountOptions.join(', ')}`,
@@ -59,7 +65,7 @@ export function mountToWire(mount: ContainerMount): wire.Mount {
     propagation: propagations.toWire(mount.propagation),
     uidMappings: [],
     gidMappings: [],
-    recursiveReadOnly: false,
+    recursiveReadOnly: mount.recursiveReadonly ?? false,
     image: undefined,
     imageSubPath: '',
     mountOptions: [],

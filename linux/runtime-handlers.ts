@@ -21,6 +21,10 @@ export interface OciFeatures {
   readonly linux?: { readonly mountExtensions?: { readonly idmap?: { readonly enabled?: boolean } } }
 }
 
+/** Whether `rro` is among its mount options: config.md, "recursive read-only". */
+export const hasRecursiveReadonly = ({ features }: FoundHandler): boolean =>
+  features?.mountOptions?.includes('rro') === true
+
 const TIMEOUT_MS = 10_000
 
 /** Looks at every configured handler, and asks each runtime for its version and features. */

@@ -13,6 +13,8 @@ export interface RuntimeOptions {
   /** The program that reaps in a shared PID namespace; throws failed-precondition where the host has none. */
   readonly initPath: () => string
   readonly hostname: () => string
+  /** Whether a handler's OCI runtime says that it can make mounts read-only with all below them. */
+  readonly makesRecursiveReadonly: (handler: string) => boolean
   /** Nanoseconds since 1970, in decimal. */
   readonly nowNs: () => string
 }

@@ -26,6 +26,7 @@ export async function bringUpContainer(
 ): Promise<BroughtUp> {
   const { id, spec } = record
   const { ports, host, options } = context
+  requireMountFeatures(record, options)
   const foreign = Promise.all([mountSources(record, context), devices(record, context)])
   const mounted = ports.rootfs.mount(id, record.imageId)
   await Promise.allSettled([foreign, mounted]) // Neither may still act when a failure of the other is torn down.
@@ -60,6 +61,17 @@ export async function bringUpContainer(
     ...{ tty, stdin, stdinOnce, logFile },
   })
   return { user, ...started }
+}
+
+/** An OCI runtime that does not know the option would mount what is below read-write. */
+function requireMountFeatures({ spec, handler }: ContainerRecord, options: RuntimeContext['options']): void {
+  const asked = spec.mounts.find(({ recursiveReadonly }) => recursiveReadonly === true)
+  if (asked === undefined || options.makesRecursiveReadonly(handler)) return
+  throw new CriError(
+    'failed-precondition',
+    `mount of ${asked.hostPath} at ${asked.containerPath}: runtime handler ${handler} can't make it recursively read-only ` +
+      '(its `features` has no mount option rro): use a newer OCI runtime, or leave recursive_read_only out',
+  )
 }
 
 async function mountSources({ spec }: ContainerRecord, { ports }: RuntimeContext) {

@@ -4,6 +4,8 @@ export interface ContainerMount {
   readonly containerPath: string
   readonly hostPath: string
   readonly readonly: boolean
+  /** Read-only with all that is mounted below the source; only with `readonly` and private propagation. */
+  readonly recursiveReadonly?: boolean
   readonly propagation: 'private' | 'host-to-container' | 'bidirectional'
 }
 

@@ -127,6 +127,7 @@ test.for([
 
 test.for([
   [{ propagation: 'private', readonly: true }, ['rbind', 'rprivate', 'ro']],
+  [{ propagation: 'private', readonly: true, recursiveReadonly: true }, ['rbind', 'rprivate', 'ro', 'rro']],
   [{ propagation: 'host-to-container', readonly: false }, ['rbind', 'rslave', 'rw']],
   [{ propagation: 'bidirectional', readonly: true }, ['rbind', 'rshared', 'ro']],
 ] as const)('a mount that is %o has the options %o', ([more, options]) => {

@@ -67,12 +67,17 @@ const propagationOptions = {
   bidirectional: 'rshared',
 } as const
 
-function toBind({ containerPath, source, readonly, propagation }: BindMount): OciMount {
+function toBind({ containerPath, source, readonly, recursiveReadonly, propagation }: BindMount): OciMount {
   return {
     destination: containerPath,
     type: 'bind',
     source: source.path,
-    options: ['rbind', propagationOptions[propagation], readonly ? 'ro' : 'rw'],
+    options: [
+      'rbind',
+      propagationOptions[propagation],
+      readonly ? 'ro' : 'rw',
+      ...(recursiveReadonly === true ? ['rro'] : []),
+    ],
   }
 }
 

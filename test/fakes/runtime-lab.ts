@@ -40,6 +40,7 @@ export function runtimeLab(host = new FakeHost()): RuntimeLab {
         initRootfs: `/state/${id}/init-rootfs`,
       }),
       initPath: () => '/usr/bin/catatonit',
+      makesRecursiveReadonly: (handler) => handler === 'runc',
       hostname: () => 'node',
       nowNs: host.nowNs,
     },
