@@ -7,7 +7,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['**/*.test.ts'],
-          exclude: ['**/*.root.test.ts', '**/*.e2e.test.ts', 'node_modules', 'dist'],
+          exclude: ['**/*.root.test.ts', '**/*.e2e.test.ts', '**/*.guest.test.ts', 'node_modules', 'dist'],
         },
       },
       {
@@ -16,10 +16,19 @@ export default defineConfig({
       {
         test: {
           name: 'e2e',
-          include: ['test/e2e/**/*.e2e.test.ts'],
+          include: ['test/{e2e,crash}/**/*.e2e.test.ts'],
           fileParallelism: false,
           testTimeout: 120_000,
           hookTimeout: 120_000,
+        },
+      },
+      {
+        test: {
+          name: 'guest',
+          include: ['test/guest/*.guest.test.ts'],
+          fileParallelism: false,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
         },
       },
     ],

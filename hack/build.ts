@@ -5,7 +5,8 @@ import { build } from 'esbuild'
 
 const home = join(import.meta.dirname, '..')
 
-if (import.meta.main) await bundle(join(home, 'dist'))
+/** `node hack/build.ts [OUTDIR [MAIN]]` */
+if (import.meta.main) await bundle(process.argv[2] ?? join(home, 'dist'), process.argv[3])
 
 /**
  * Bundles `main` and every worker into one flat directory: linux/worker-url.ts looks for a worker

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { appendFileSync, readFileSync, rmSync } from 'node:fs'
-import { createServer, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { busyboxFiles } from '#test/fixtures/busybox-image.ts'
 import { buildImage } from '#test/fixtures/image.ts'
@@ -22,15 +22,22 @@ export async function registryProxy(
   })
   await registry.push('e2e/pulled', 'latest', image)
   const layers = image.layers.map(({ digest }) => digest)
-  const server = createServer(async ({ url = '', method = 'GET', headers }, response) => {
-    const { accept } = headers
+  const server = createServer((request, response) => {
+    pass(request, response).catch((error: Error) => response.destroy(error))
+  })
+  const pass = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const {
+      url = '',
+      method = 'GET',
+      headers: { accept },
+    } = request
     const answer = await fetch(`${registry.url}${url}`, { method, headers: accept ? { accept } : {} })
     const body = Buffer.from(await answer.arrayBuffer())
     response.writeHead(answer.status, Object.fromEntries(answer.headers))
     const layer = method === 'GET' ? layers.findIndex((digest) => url.endsWith(digest)) : -1
     if (layer >= 0) passDownload(directory, `download layer-${layer}`, body, response)
     else response.end(body)
-  })
+  }
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   undo.defer(() => {

@@ -1,7 +1,7 @@
 import { cli } from '#cli/cli.ts'
 import { createLogger } from '#config/logger.ts'
 import { exitNow } from '#linux/exit-now.ts'
-import { startDaemon } from '../../../daemon.ts'
+import { startDaemon } from '../../daemon.ts'
 import { crashPoints } from './crash-points.ts'
 
 /** The daemon as serve.ts starts it, that ends itself by SIGKILL where the orders in $CRI_TS_CRASH_ORDERS say so. */

@@ -1,3 +1,4 @@
+import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import {
   existsSync,
@@ -9,13 +10,13 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { bundle } from '../../../hack/build.ts'
-import { busyboxArchive } from '../busybox.ts'
-import { type Daemon, startDaemon } from '../daemon.ts'
-import { HANDLERS } from '../host.ts'
-import { differenceBetween, type HostSnapshot, takeHostSnapshot } from '../host-snapshot.ts'
-import { IMAGE, runPod } from '../pod.ts'
-import { until } from '../until.ts'
+import { promisify } from 'node:util'
+import { busyboxArchive } from '#test/e2e/busybox.ts'
+import { type Daemon, startDaemon } from '#test/e2e/daemon.ts'
+import { HANDLERS } from '#test/e2e/host.ts'
+import { differenceBetween, type HostSnapshot, takeHostSnapshot } from '#test/e2e/host-snapshot.ts'
+import { IMAGE, runPod } from '#test/e2e/pod.ts'
+import { until } from '#test/e2e/until.ts'
 import { ordersIn } from './crash-points.ts'
 import { programPoints } from './program-points.ts'
 import { registryProxy } from './registry-proxy.ts'
@@ -40,7 +41,7 @@ export interface CrashLab extends AsyncDisposable {
 }
 
 const CLEAN_WITHIN_MS = 5_000
-const HOME = new URL('../../..', import.meta.url).pathname
+const HOME = new URL('../..', import.meta.url).pathname
 
 export async function openCrashLab(): Promise<CrashLab> {
   await using undo = new AsyncDisposableStack()
@@ -83,7 +84,11 @@ export async function openCrashLab(): Promise<CrashLab> {
 /** From the sources it would take a second to start. */
 async function crashingDaemon(directory: string): Promise<string> {
   const home = join(directory, 'bundle')
-  await bundle(home, 'test/e2e/crash/crashing-daemon.ts')
+  await promisify(execFile)(process.execPath, [
+    join(HOME, 'hack/build.ts'),
+    home,
+    'test/crash/crashing-daemon.ts',
+  ])
   symlinkSync(join(HOME, 'node_modules'), join(directory, 'node_modules'))
   writeFileSync(join(directory, 'package.json'), '{"type":"module"}')
   return join(home, 'crashing-daemon.js')

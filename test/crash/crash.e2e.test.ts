@@ -1,9 +1,11 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Message } from '#cri/client.ts'
-import { HANDLERS } from '../host.ts'
-import { podConfig } from '../pod.ts'
+import { HANDLERS } from '#test/e2e/host.ts'
+import { podConfig } from '#test/e2e/pod.ts'
 import { type CrashLab, openCrashLab } from './crash-lab.ts'
-import { endPod, imageOperations, OPERATIONS, type Operation, type Subject, subjectOf } from './operations.ts'
+import { imageOperations } from './image-operations.ts'
+import { OPERATIONS, type Operation } from './operations.ts'
+import { endPod, type Subject, subjectOf } from './subject.ts'
 
 const LIMIT_MS = 240_000
 const FAILED_PRECONDITION = 9
