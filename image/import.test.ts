@@ -5,8 +5,8 @@ import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { FakeImageStore } from '#test/fakes/fake-image-store.ts'
 import { buildImage, hostArchitecture } from '#test/fixtures/image.ts'
-import { dockerArchive, ociArchive } from '#test/fixtures/image-archive.ts'
-import { tarOf } from '#test/fixtures/tar.ts'
+import { dockerFiles, ociFiles } from '#test/fixtures/image-archive.ts'
+import { packTar } from '#test/fixtures/pack-tar.ts'
 import { type ImportOptions, importImages } from './import.ts'
 
 const never = new AbortController().signal
@@ -35,7 +35,9 @@ test.for([
   ['gzip', gzipSync],
   ['zstd', zstdCompressSync],
 ] as const)('a docker archive is imported under its tags: %s', async ([, compress]) => {
-  const { store, imported } = importing(compress(dockerArchive(image, ['busybox', 'example.com/b:2'])))
+  const { store, imported } = importing(
+    compress(await packTar(dockerFiles(image, ['busybox', 'example.com/b:2']))),
+  )
   const tags = ['docker.io/library/busybox:latest', 'example.com/b:2']
   expect(await imported).toEqual([{ id: image.id, tags }])
   expect(store.find('example.com/b:2')).toMatchObject({ id: image.id, tags })
@@ -46,7 +48,7 @@ test.for([
   ['org.opencontainers.image.ref.name', 'busybox:1'],
   ['io.containerd.image.name', 'docker.io/library/busybox:1'],
 ] as const)('an OCI layout is imported under its annotation %s', async ([annotation, name]) => {
-  const { store, imported } = importing(ociArchive([image], { name, annotation }))
+  const { store, imported } = importing(await packTar(ociFiles([image], { name, annotation })))
   expect(await imported).toEqual([{ id: image.id, tags: ['docker.io/library/busybox:1'] }])
   expect(store.find(image.id)).toMatchObject({
     digests: [`docker.io/library/busybox@${image.manifest.digest}`],
@@ -55,24 +57,24 @@ test.for([
 })
 
 test('a tag alone names nothing: the image has its id only', async () => {
-  const { imported } = importing(ociArchive([image], { name: 'latest' }))
+  const { imported } = importing(await packTar(ociFiles([image], { name: 'latest' })))
   expect(await imported).toEqual([{ id: image.id, tags: [] }])
 })
 
 test('of an index the image for this machine is taken', async () => {
-  const { imported } = importing(ociArchive([foreign, image], { name: 'x:1' }))
+  const { imported } = importing(await packTar(ociFiles([foreign, image], { name: 'x:1' })))
   expect(await imported).toEqual([{ id: image.id, tags: ['docker.io/library/x:1'] }])
 })
 
 test('a name that is asked for takes the place of the names in the archive', async () => {
-  const { imported } = importing(dockerArchive(image, ['a', 'b']), { name: 'mine' })
+  const { imported } = importing(await packTar(dockerFiles(image, ['a', 'b'])), { name: 'mine' })
   expect(await imported).toEqual([{ id: image.id, tags: ['docker.io/library/mine:latest'] }])
 })
 
 test('a layer that is compressed inside a docker archive is imported', async () => {
   const [layer] = image.layers
   const one = buildImage({ layers: [layer?.tar ?? Buffer.alloc(0)] })
-  const archive = tarOf([
+  const archive = await packTar([
     { name: 'config.json', content: one.config.bytes },
     { name: 'layer.tar.gz', content: one.layers[0]?.bytes ?? '' },
     { name: './same/layer.tar', type: 'symlink', linkName: '../layer.tar.gz' },
@@ -98,13 +100,13 @@ const damaged = (archive: Buffer, text: string): Buffer => {
   copy.write(text.toUpperCase(), copy.indexOf(text))
   return copy
 }
-const oci = ociArchive([image], { name: 'x:1' })
+const oci = await packTar(ociFiles([image], { name: 'x:1' }))
 const blob = (digest: string): string => `blobs/${digest.replace(':', '/')}`
 
 test.for<[string, Buffer, RegExp]>([
   ['text', Buffer.from('this is no archive '.repeat(100)), /image\.tar is not an image archive/],
   ['nothing', Buffer.alloc(0), /holds no image: it has neither index.json/],
-  ['another tar', tarOf([{ name: 'x', content: 'x' }]), /holds no image: it has neither index.json/],
+  ['another tar', await packTar([{ name: 'x', content: 'x' }]), /holds no image: it has neither index.json/],
   ['a cut one', oci.subarray(0, 1600), /is not an image archive/],
   ['a broken gzip', gzipSync(oci).subarray(0, 300), /cannot be decompressed/],
   ['no layer', without(oci, blob(image.layers[0]?.digest ?? '')), /lacks blobs\/sha256/],
@@ -112,10 +114,14 @@ test.for<[string, Buffer, RegExp]>([
   ['a damaged config', damaged(oci, '"rootfs"'), /has the digest sha256:.* it was damaged/],
   [
     'another platform',
-    ociArchive([foreign]),
+    await packTar(ociFiles([foreign])),
     new RegExp(`no image for linux/.* for linux/${otherArchitecture}`),
   ],
-  ['another platform in docker', dockerArchive(foreign, []), new RegExp(`is for linux/${otherArchitecture}`)],
+  [
+    'another platform in docker',
+    await packTar(dockerFiles(foreign, [])),
+    new RegExp(`is for linux/${otherArchitecture}`),
+  ],
 ])('an archive with %s is refused by name', async ([, archive, message]) => {
   await expect(importing(archive).imported).rejects.toThrow(message)
   expect(readdirSync(directory)).toEqual(['image.tar'])

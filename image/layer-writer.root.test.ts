@@ -1,48 +1,11 @@
-import {
-  lstatSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs'
-import { join } from 'node:path'
-import fc from 'fast-check'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { CriError } from '#lib/errors.ts'
+import { lstatSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs'
+import { describe, expect, test } from 'vitest'
 import { getExtendedAttribute } from '#linux/libc.ts'
-import { type TarFile, tarOf } from '#test/fixtures/tar.ts'
-import { LayerWriter } from './layer-writer.ts'
-import { TarReader } from './tar-reader.ts'
+import { useLayerLab } from '#test/fixtures/layer-lab.ts'
+import type { TarFile } from '#test/fixtures/tar.ts'
 
-let home: string
-let layer: string
-beforeEach(() => {
-  home = mkdtempSync('/var/lib/cri-ts-layer-')
-  layer = join(home, 'layer')
-  mkdirSync(layer)
-})
-afterEach(() => rmSync(home, { recursive: true }))
-
-const at = (name: string): string => join(layer, name)
-
-function unpack(files: readonly TarFile[], entryLimit = 10_000) {
-  using writer = new LayerWriter(layer, entryLimit)
-  const reader = new TarReader(writer)
-  reader.push(tarOf(files))
-  reader.finish()
-  return writer.finish()
-}
-
-const isWhiteout = (name: string): boolean => {
-  const stat = lstatSync(at(name))
-  return stat.isCharacterDevice() && stat.rdev === 0
-}
-const isOpaque = (name: string): boolean =>
-  getExtendedAttribute(at(name), 'trusted.overlay.opaque')?.toString() === 'y'
+const lab = useLayerLab()
+const { at, unpack } = lab
 
 describe('files', () => {
   test('have their content, owner, mode and time, set-user-id too', () => {
@@ -96,7 +59,7 @@ describe('files', () => {
   test('have names that need not be UTF-8, and can be removed again', () => {
     const name = Buffer.from([0x66, 0xff, 0xfe])
     unpack([{ name: 'x', content: 'x', pax: { path: name, 'SCHILY.xattr.user.a': 'b' } }])
-    expect(readdirSync(layer, 'buffer')).toEqual([name])
+    expect(readdirSync(lab.layer, 'buffer')).toEqual([name])
   })
 
   test('are counted with what they take', () => {
@@ -121,7 +84,7 @@ describe('directories', () => {
     ])
     expect(statSync(at('d'))).toMatchObject({ mode: 0o042555, gid: 50, mtimeMs: 1e9 })
     expect(statSync(at('d/f')).gid).toBe(0)
-    expect(statSync(layer)).toMatchObject({ mode: 0o040700, uid: 3 })
+    expect(statSync(lab.layer)).toMatchObject({ mode: 0o040700, uid: 3 })
   })
 
   test('that are only implied are root’s, 0755', () => {
@@ -186,129 +149,4 @@ describe('of two entries of one name the later wins', () => {
     ]
     expect(() => unpack(Array.from({ length: 300 }, () => pair).flat())).toThrow(/more than 256 of its own/)
   })
-})
-
-describe('whiteouts', () => {
-  test('become what overlayfs takes for one', () => {
-    unpack([{ name: 'etc/.wh.gone' }, { name: 'var/.wh..wh..opq' }, { name: 'var/new', content: 'x' }])
-    expect(isWhiteout('etc/gone')).toBe(true)
-    expect(isOpaque('var')).toBe(true)
-    expect(readdirSync(at('var'))).toEqual(['new'])
-  })
-
-  test.for<[string, readonly TarFile[]]>([
-    ['before', [{ name: '.wh.x' }, { name: 'x', content: 'mine' }]],
-    ['after', [{ name: 'x', content: 'mine' }, { name: '.wh.x' }]],
-  ])('hide nothing of their own layer: %s', ([, files]) => {
-    unpack(files)
-    expect(readFileSync(at('x'), 'utf8')).toBe('mine')
-  })
-
-  test.for<[string, readonly TarFile[]]>([
-    ['before', [{ name: '.wh.d' }, { name: 'd/', type: 'directory' }, { name: 'd/f', content: 'x' }]],
-    ['before an implied one', [{ name: '.wh.d' }, { name: 'd/f', content: 'x' }]],
-    ['after', [{ name: 'd/f', content: 'x' }, { name: '.wh.d' }]],
-  ])('of a directory that the layer has too make it opaque: %s', ([, files]) => {
-    unpack(files)
-    expect(isOpaque('d')).toBe(true)
-    expect(readdirSync(at('d'))).toEqual(['f'])
-  })
-
-  test('of AUFS’s own are left out', () => {
-    unpack([{ name: '.wh..wh.aufs' }, { name: '.wh..wh.plnk/1.1', content: 'x' }])
-    expect(readdirSync(layer)).toEqual([])
-  })
-})
-
-describe('links in the way', () => {
-  test.for<[string, TarFile, string]>([
-    ['absolute', { name: 'in', type: 'symlink', linkName: '/usr/in' }, 'usr/in/f'],
-    ['relative', { name: 'in', type: 'symlink', linkName: 'usr/in' }, 'usr/in/f'],
-    ['climbing', { name: 'in', type: 'symlink', linkName: '../../../..' }, 'f'],
-    ['to itself by the root', { name: 'in', type: 'symlink', linkName: '/' }, 'f'],
-    ['through dots', { name: 'a/in', type: 'symlink', linkName: './../usr' }, 'usr/f'],
-  ])('are followed inside the layer: %s', ([, link, expected]) => {
-    unpack([link, { name: `${link.name}/f`, content: 'x' }])
-    expect(readFileSync(at(expected), 'utf8')).toBe('x')
-  })
-
-  test('that are replaced lead nowhere any more', () => {
-    unpack([
-      { name: 'in', type: 'symlink', linkName: 'one' },
-      { name: 'in/f', content: '1' },
-      { name: 'in', type: 'symlink', linkName: 'two' },
-      { name: 'in/f', content: '2' },
-    ])
-    expect(readFileSync(at('one/f'), 'utf8')).toBe('1')
-    expect(readFileSync(at('two/f'), 'utf8')).toBe('2')
-  })
-})
-
-describe('is refused by name', () => {
-  test.for<[string, readonly TarFile[], RegExp]>([
-    ['a name that climbs', [{ name: 'a/../../x', content: 'x' }], /leads out of the layer/],
-    [
-      'a hard link out',
-      [{ name: 'x', type: 'link', linkName: '../../etc/passwd' }],
-      /leads out of the layer/,
-    ],
-    [
-      'a hard link to nothing',
-      [{ name: 'x', type: 'link', linkName: 'bin/lower' }],
-      /x is a hard link to bin\/lower/,
-    ],
-    [
-      'a hard link to a directory',
-      [{ name: 'x', type: 'link', linkName: '/' }],
-      /not a file of the same layer/,
-    ],
-    ['links in a circle', [{ name: 'x', type: 'symlink', linkName: 'x' }, { name: 'x/f' }], /too many links/],
-    [
-      'a file as a directory',
-      [{ name: 'x', content: '' }, { name: 'x/f' }],
-      /x is a file of the layer, and a dir/,
-    ],
-    ['a root that is a file', [{ name: './', type: 'symlink', linkName: '/etc' }], /root of the layer/],
-    ['an owner that no file has', [{ name: 'x', pax: { uid: '4294967295' } }], /owner 4294967295:0/],
-  ])('%s', ([, files, message]) => {
-    expect(() => unpack(files)).toThrow(message)
-  })
-
-  test('more files than the limit', () => {
-    expect(() => unpack([{ name: 'a' }, { name: 'b' }, { name: 'c' }], 2)).toThrow(/more than 2 files/)
-  })
-})
-
-test('whatever the entries are, nothing outside the layer is touched', () => {
-  const outside = join(home, 'outside')
-  mkdirSync(outside)
-  writeFileSync(join(outside, 'f'), 'untouched')
-  const before = lstatSync(join(outside, 'f'))
-  const part = fc.constantFrom('a', 'b', '..', '.wh.a', '.wh..wh..opq', outside, '../outside')
-  const path = fc.array(part, { minLength: 1, maxLength: 3 }).map((parts) => parts.join('/'))
-  const type = fc.constantFrom('file', 'directory', 'symlink', 'link', 'fifo', 'character-device')
-  const file = fc.record({
-    name: path,
-    linkName: path,
-    type,
-    content: fc.constantFrom('', 'evil'),
-    mode: fc.nat(0o777),
-  })
-  fc.assert(
-    fc.property(fc.array(file, { maxLength: 8 }), (files) => {
-      rmSync(layer, { recursive: true })
-      mkdirSync(layer)
-      try {
-        unpack(files.map((one) => (one.type === 'file' ? one : { ...one, content: '' })) as TarFile[])
-      } catch (error) {
-        expect(error).toBeInstanceOf(CriError)
-      }
-      expect(readdirSync(home).toSorted()).toEqual(['layer', 'outside'])
-      expect(readdirSync(outside)).toEqual(['f'])
-      expect(readFileSync(join(outside, 'f'), 'utf8')).toBe('untouched')
-      const { ino, mode, uid, nlink, mtimeMs, ctimeMs } = before
-      expect(lstatSync(join(outside, 'f'))).toMatchObject({ ino, mode, uid, nlink, mtimeMs, ctimeMs })
-    }),
-    { numRuns: 1000 },
-  )
 })

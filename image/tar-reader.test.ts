@@ -1,38 +1,16 @@
 import fc from 'fast-check'
-import { pack } from 'tar-stream'
-import { describe, expect, test } from 'vitest'
-import { CriError } from '#lib/errors.ts'
+import { expect, test } from 'vitest'
+import { packTar } from '#test/fixtures/pack-tar.ts'
+import { anyTarFile, readTar } from '#test/fixtures/read-tar.ts'
 import { paxRecords, type TarFile, tarOf, tarParts, withChecksum } from '#test/fixtures/tar.ts'
 import type { TarEntry } from './tar-entry.ts'
 import { TarReader } from './tar-reader.ts'
 
-interface Read {
-  readonly entry: TarEntry
-  readonly content: string
-}
-
-/** Reads a tar that comes in pieces of `pieceBytes`. */
-function read(tar: Buffer, pieceBytes = tar.length): readonly Read[] {
-  const found: { entry: TarEntry; content: Buffer[]; ended: boolean }[] = []
-  const reader = new TarReader({
-    entry: (entry) => void found.push({ entry, content: [], ended: false }),
-    data: (chunk) => void found.at(-1)?.content.push(Buffer.from(chunk)),
-    end: () => {
-      const last = found.at(-1)
-      if (last !== undefined) last.ended = true
-    },
-  })
-  for (let at = 0; at < tar.length; at += pieceBytes) reader.push(tar.subarray(at, at + pieceBytes))
-  reader.finish()
-  expect(found.every(({ ended }) => ended)).toBe(true)
-  return found.map(({ entry, content }) => ({ entry, content: Buffer.concat(content).toString('latin1') }))
-}
-
-const first = (files: readonly TarFile[]): TarEntry | undefined => read(tarOf(files))[0]?.entry
+const first = (files: readonly TarFile[]): TarEntry | undefined => readTar(tarOf(files))[0]?.entry
 
 test('an entry has what its header says', () => {
   const file = { name: 'bin/su', content: 'x', mode: 0o4755, uid: 1, gid: 2, mtimeSeconds: 1_234_567_890 }
-  expect(read(tarOf([file]))).toEqual([
+  expect(readTar(tarOf([file]))).toEqual([
     {
       content: 'x',
       entry: {
@@ -97,7 +75,7 @@ test('an entry takes the size from PAX, in whatever the header says', () => {
   const tar = tarParts([{ name: 'x', pax: { size: '700' } }])
   const padding = Buffer.alloc(1024 - content.length)
   const all = Buffer.concat([tar, Buffer.from(content), padding, tarOf([{ name: 'next' }])])
-  expect(read(all).map((item) => [item.entry.name, item.content.length])).toEqual([
+  expect(readTar(all).map((item) => [item.entry.name, item.content.length])).toEqual([
     ['x', 700],
     ['next', 0],
   ])
@@ -111,7 +89,7 @@ test('an entry has a long name and link of GNU', () => {
     { name: 'short', type: 'symlink', linkName: 'short' },
     { name: 'next' },
   ])
-  expect(read(tar).map(({ entry }) => [entry.name, entry.linkName])).toEqual([
+  expect(readTar(tar).map(({ entry }) => [entry.name, entry.linkName])).toEqual([
     [`${long}name`, `${long}target`],
     ['next', ''],
   ])
@@ -121,68 +99,44 @@ test('an entry has a large owner in binary', () => {
   const tar = tarOf([{ name: 'x' }])
   tar.set([0x80, 0, 0, 0, 0xff, 0xff, 0xff, 0xfe], 108)
   withChecksum(tar.subarray(0, 512))
-  expect(read(tar)[0]?.entry.uid).toBe(0xff_ff_ff_fe)
+  expect(readTar(tar)[0]?.entry.uid).toBe(0xff_ff_ff_fe)
 })
 
 test('what tar-stream packs is read as it was meant', async () => {
-  const packed = pack()
-  const bytes = Array.fromAsync(packed as AsyncIterable<Buffer>)
-  const add = (headers: Parameters<typeof packed.entry>[0], content = ''): Promise<unknown> =>
-    new Promise((resolve) => packed.entry(headers, content, resolve))
   const long = `${'long/'.repeat(60)}grün`
-  await add({ name: 'a/', type: 'directory', mode: 0o1777, uid: 1000, mtime: new Date(1e12) })
-  await add({ name: long, mode: 0o640 }, 'content')
-  await add({ name: 'l', type: 'symlink', linkname: long })
-  packed.finalize()
+  const packed = await packTar([
+    { name: 'a/', type: 'directory', mode: 0o1777, uid: 1000, mtimeSeconds: 1e9 },
+    { name: long, mode: 0o640, content: 'content' },
+    { name: 'l', type: 'symlink', linkName: long },
+  ])
   const name = Buffer.from(long).toString('latin1')
-  expect(read(Buffer.concat(await bytes))).toMatchObject([
+  expect(readTar(packed)).toMatchObject([
     { entry: { name: 'a/', type: 'directory', mode: 0o1777, uid: 1000, mtime: { seconds: 1e9 } } },
     { entry: { name, type: 'file', mode: 0o640 }, content: 'content' },
     { entry: { name: 'l', type: 'symbolic-link', linkName: name } },
   ])
 })
 
-describe('a broken tar is refused', () => {
-  const whole = tarOf([{ name: 'x', content: 'x'.repeat(600) }])
-  const sum = withChecksum
-  const header = (change: (block: Buffer) => void): Buffer => {
-    const block = Buffer.from(whole.subarray(0, 512))
-    change(block)
-    return Buffer.concat([sum(block), whole.subarray(512)])
-  }
-
-  test.for<[string, Buffer, RegExp]>([
-    ['cut in a header', whole.subarray(0, 300), /cut off/],
-    ['cut in data', whole.subarray(0, 700), /cut off/],
-    ['cut after a PAX header', tarParts([{ name: 'x', pax: { path: 'y' } }]).subarray(0, 1024), /cut off/],
-    ['no tar', Buffer.alloc(1024, 'text'), /checksum/],
-    ['letters for a number', header((block) => block.write('zzz', 124)), /size is/],
-    ['a negative size', header((block) => block.fill(0xff, 124, 136)), /negative size/],
-    [
-      'a size beyond all',
-      header((block) => block.set([0x80, 0x7f, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1], 124)),
-      /too large/,
-    ],
-    ['a PAX size of letters', tarOf([{ name: 'x', pax: { size: '12x' } }]), /size=12x/],
-    ['an unknown type', header((block) => block.write('Q', 156)), /unknown tar type "Q"/],
-    ['a sparse file', tarOf([{ name: 'x', type: 'sparse' }]), /sparse/],
-    ['a sparse file of PAX', tarOf([{ name: 'x', pax: { 'GNU.sparse.major': '1' } }]), /sparse/],
-    ['a PAX length that lies', tarOf([{ name: 'p', type: 'pax-header', content: '99 a=b\n' }]), /PAX/],
-    ['a PAX record without end', tarOf([{ name: 'p', type: 'pax-header', content: '6 a=bc' }]), /PAX/],
-    [
-      'a header of 2 MiB',
-      tarOf([{ name: 'p', type: 'pax-header', content: Buffer.alloc(2 << 20) }]),
-      /1 MiB/,
-    ],
-  ])('%s', ([, tar, message]) => {
-    expect(() => read(tar)).toThrow(expect.objectContaining({ message: expect.stringMatching(message) }))
+test('an ordinary file is the same by tar-stream and by our own writer', async () => {
+  const ordinary = fc.record({
+    name: fc.stringMatching(/^[a-zäß/]{1,130}[a-z]$/),
+    content: fc.oneof(fc.constant(''), fc.string({ maxLength: 1500 })),
+    mode: fc.integer({ min: 1, max: 0o7777 }),
+    uid: fc.nat(0o777777),
+    gid: fc.nat(0o777777),
+    mtimeSeconds: fc.nat(0x7fff_ffff),
   })
+  await fc.assert(
+    fc.asyncProperty(fc.array(ordinary, { maxLength: 4 }), async (files) => {
+      expect(readTar(await packTar(files))).toEqual(readTar(tarOf(files)))
+    }),
+  )
 })
 
 test('an archive may end without its mark, and whatever follows the mark is ignored', () => {
-  expect(read(tarParts([{ name: 'x' }]))).toHaveLength(1)
-  expect(read(Buffer.concat([tarOf([{ name: 'x' }]), Buffer.from('rubbish')]))).toHaveLength(1)
-  expect(read(Buffer.alloc(0))).toEqual([])
+  expect(readTar(tarParts([{ name: 'x' }]))).toHaveLength(1)
+  expect(readTar(Buffer.concat([tarOf([{ name: 'x' }]), Buffer.from('rubbish')]))).toHaveLength(1)
+  expect(readTar(Buffer.alloc(0))).toEqual([])
 })
 
 test('data can be skipped by who can seek', () => {
@@ -205,23 +159,15 @@ test('data can be skipped by who can seek', () => {
   expect(names).toEqual(['a', 'b'])
 })
 
-const anyFile: fc.Arbitrary<TarFile> = fc.record({
-  name: fc.stringMatching(/^[a-zäß/.]{1,130}[a-z]$/),
-  content: fc.oneof(fc.constant(''), fc.string({ maxLength: 1500 })),
-  uid: fc.nat(5_000_000),
-  mode: fc.nat(0o7777),
-  pax: fc.dictionary(fc.stringMatching(/^SCHILY\.xattr\.[a-z]{1,9}$/), fc.string({ maxLength: 40 })),
-})
-
 test('the size of the pieces makes no difference', () => {
   fc.assert(
     fc.property(
-      fc.array(anyFile, { maxLength: 4 }),
+      fc.array(anyTarFile, { maxLength: 4 }),
       fc.integer({ min: 1, max: 1500 }),
       (files, pieceBytes) => {
         const tar = tarOf(files)
-        const whole = read(tar)
-        expect(read(tar, pieceBytes)).toEqual(whole)
+        const whole = readTar(tar)
+        expect(readTar(tar, pieceBytes)).toEqual(whole)
         expect(whole.map(({ content }) => Buffer.from(content, 'latin1').toString())).toEqual(
           files.map(({ content }) => Buffer.from(content ?? '').toString()),
         )
@@ -231,34 +177,11 @@ test('the size of the pieces makes no difference', () => {
   )
 })
 
-test('no damage makes it fail in any way but its own', () => {
-  const damage = fc.array(fc.record({ at: fc.nat(), byte: fc.nat(255) }), { minLength: 1, maxLength: 8 })
-  const fixed = fc.boolean()
-  fc.assert(
-    fc.property(
-      fc.array(anyFile, { minLength: 1, maxLength: 3 }),
-      damage,
-      fixed,
-      (files, changes, isSummed) => {
-        const tar = tarOf(files)
-        for (const { at, byte } of changes) tar[at % tar.length] = byte
-        if (isSummed) withChecksum(tar.subarray(0, 512))
-        try {
-          read(tar)
-        } catch (error) {
-          expect(error).toBeInstanceOf(CriError)
-        }
-      },
-    ),
-    { numRuns: 500 },
-  )
-})
-
 test('PAX records are read as they were written', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 300 }), (value) => {
       const content = paxRecords({ 'SCHILY.xattr.user.x': Buffer.from(value), path: 'p' })
-      const entry = read(tarOf([{ name: 'p', type: 'pax-header', content }, { name: 'x' }]))[0]?.entry
+      const entry = readTar(tarOf([{ name: 'p', type: 'pax-header', content }, { name: 'x' }]))[0]?.entry
       expect(entry?.xattrs.get('user.x')).toEqual(Buffer.from(value))
     }),
   )
