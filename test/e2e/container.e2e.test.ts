@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'vitest'
+import { memoryCgroup } from './cgroup-driver.ts'
 import { testOnEach, useDaemon } from './host.ts'
 import { runPod } from './pod.ts'
 import { until } from './until.ts'
@@ -187,8 +188,9 @@ testOnEach('%s: limits are in force, told, and changed by UpdateContainerResourc
 
 async function memoryLimit(containerId: string): Promise<string> {
   const { info } = await daemon().crictlJson('inspect', containerId)
-  const path = /:memory:(.*)/.exec(readFileSync(`/proc/${info.pid}/cgroup`, 'utf8'))?.[1]
-  return readFileSync(`/sys/fs/cgroup/memory${path}/memory.limit_in_bytes`, 'utf8').trim()
+  const { directory, version } = memoryCgroup(info.pid)
+  const file = version === 1 ? 'memory.limit_in_bytes' : 'memory.max'
+  return readFileSync(join(directory, file), 'utf8').trim()
 }
 
 testOnEach('%s: oom_score_adj is set, and raised to what the daemon may set', async (handler) => {

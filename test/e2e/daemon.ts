@@ -5,6 +5,7 @@ import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { type CriClient, connect } from '#cri/client.ts'
+import { cgroupDriver } from './cgroup-driver.ts'
 import type { SnapshotScope } from './host-snapshot.ts'
 import { bridgeNetwork } from './networks.ts'
 import { until } from './until.ts'
@@ -88,6 +89,8 @@ function prepareFiles({ config = '', cni, networks }: DaemonOptions): Files {
     socket: join(state, 'cri-ts.sock'),
   }
   mkdirSync(files.networks)
+  mkdirSync(join(directory, 'config.d'))
+  writeFileSync(join(directory, 'config.d/cgroups.toml'), `[runtime]\ncgroup_driver = "${cgroupDriver}"\n`)
   mkdirSync(files.plugins)
   for (const [file, text] of Object.entries(networks ?? { '10-pods.conflist': bridgeNetwork(directory) })) {
     writeFileSync(join(files.networks, file), text)

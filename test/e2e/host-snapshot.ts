@@ -97,8 +97,14 @@ const processes = (daemonPid: number | undefined): readonly string[] =>
     const stat = linesOf(`/proc/${pid}/stat`)[0]
     const name = stat?.replace(/^.*?(\(.*\) .).*$/, '$1')
     const command = linesOf(`/proc/${pid}/cmdline`)[0]?.replaceAll('\0', ' ').trim()
-    return stat === undefined ? [] : [`${pid} ${command ?? name}`]
+    return stat === undefined || isKernelThread(stat) ? [] : [`${pid} ${command ?? name}`]
   })
+
+const PF_KTHREAD = 0x00200000
+
+/** By its flags, the ninth field of /proc/PID/stat; they come and go as the kernel likes. */
+const isKernelThread = (stat: string): boolean =>
+  (Number(stat.replace(/^.*\) /, '').split(' ')[6]) & PF_KTHREAD) !== 0
 
 const filesBelow = (directory: string): readonly string[] =>
   attempt(

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import type { Message } from '#cri/client.ts'
+import { cgroupParent } from './cgroup-driver.ts'
 import type { Daemon } from './daemon.ts'
 import { isolation } from './isolation.ts'
 import { until } from './until.ts'
@@ -40,6 +41,10 @@ export interface Pod extends AsyncDisposable {
   run(fields?: Fields): Promise<Container>
 }
 
+/** The cgroup in which all pods of a daemon lie. */
+export const podsCgroup = (daemon: Daemon): string =>
+  cgroupParent(`${isolation()}-${basename(daemon.directory)}`)
+
 /** What kubelet would send for a small pod, with `fields` over it. */
 export function podConfig(daemon: Daemon, fields: Fields = {}): Fields {
   const uid = randomUUID()
@@ -50,7 +55,7 @@ export function podConfig(daemon: Daemon, fields: Fields = {}): Fields {
     labels: { app: 'e2e' },
     ...fields,
     linux: {
-      cgroup_parent: `/${isolation()}-${basename(daemon.directory)}`,
+      cgroup_parent: podsCgroup(daemon),
       ...(fields['linux'] as Fields | undefined),
     },
   }

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, readlinkSync } from 'node:fs'
 import { expect } from 'vitest'
+import { cgroupParent, memoryCgroup } from './cgroup-driver.ts'
 import { testOnEach, useDaemon } from './host.ts'
 import { isolation } from './isolation.ts'
 import { CONTAINER, NODE, POD, runPod, SLEEP } from './pod.ts'
@@ -126,12 +127,11 @@ testOnEach('%s: sysctls are set in the pod and not on the host', async (handler)
 })
 
 testOnEach('%s: its containers run below the cgroup that kubelet made for the pod', async (handler) => {
-  const parent = `/${isolation()}-${handler}`
+  const parent = cgroupParent(`${isolation()}-${handler}`)
   await using pod = await runPod(daemon(), handler, { linux: { cgroup_parent: parent } })
   const container = await pod.run()
   const { info } = await daemon().crictlJson('inspect', container.id)
-  const cgroups = readFileSync(`/proc/${info.pid}/cgroup`, 'utf8')
-  expect(cgroups).toMatch(new RegExp(`:memory:${parent}/`))
+  expect(memoryCgroup(info.pid).directory).toContain(`${parent}/`)
 })
 
 testOnEach('%s: the log directory is made', async (handler) => {
