@@ -3,6 +3,9 @@ import { createLogger } from '#config/logger.ts'
 import { exitNow } from '#linux/exit-now.ts'
 import { startDaemon } from './daemon.ts'
 
+/** Longer than the calls under way get to end (daemon.ts). */
+const STOP_TIMEOUT_MS = 15_000
+
 /** Runs the daemon until SIGTERM or SIGINT. What runs in pods goes on. */
 export async function serve(config: Config, version: string): Promise<void> {
   process.umask(0o022) // What is made for pods has the modes that are asked for.
@@ -12,6 +15,8 @@ export async function serve(config: Config, version: string): Promise<void> {
     for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => resolve(name))
   })
   log.info({ signal }, 'stopping; containers run on')
+  // Also keeps the loop alive meanwhile. What does not end by then is as after a SIGKILL, which nothing minds.
+  setTimeout(() => exitNow(1), STOP_TIMEOUT_MS)
   await daemon[Symbol.asyncDispose]()
   exitNow(0)
 }

@@ -141,6 +141,7 @@ export class UntarPool implements AsyncDisposable {
   async #end(thread: Thread): Promise<void> {
     clearTimeout(thread.idleTimer)
     this.#threads.delete(thread)
+    thread.worker.ref() // Or nothing may be left to keep the loop alive until it has ended.
     await thread.worker.terminate()
   }
 }

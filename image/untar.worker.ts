@@ -16,7 +16,8 @@ if (parentPort === null) throw new Error('this file is a worker')
 parentPort.on('message', (request: UntarRequest) => {
   const reply = (message: FromWorker): void => request.port.postMessage(message)
   const work = request.task === 'untar' ? untar(request) : remove(request.path)
-  work.then(reply, (error: unknown) => reply(failureOf(error))).finally(() => request.port.close())
+  // The pool closes the port when it has the answer: a close from here might overtake it.
+  work.then(reply, (error: unknown) => reply(failureOf(error)))
 })
 
 type Done = Extract<FromWorker, { answer: 'done' }>
