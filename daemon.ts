@@ -1,4 +1,3 @@
-import { rmSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { type AdminImages, serveAdmin } from '#admin/server.ts'
@@ -21,8 +20,10 @@ import { type Command, runCommand } from '#linux/command.ts'
 import { lockDaemon } from '#linux/daemon-lock.ts'
 import { findProgram } from '#linux/find-program.ts'
 import { apparmorEnabled, readHostFacts, selinuxEnabled } from '#linux/host-facts.ts'
+import { makePrivate } from '#linux/private-directories.ts'
 import { ProcessWatcher } from '#linux/process-watcher.ts'
 import { findHandlers, hasRecursiveReadonly } from '#linux/runtime-handlers.ts'
+import { removeStaleSocket } from '#linux/stale-socket.ts'
 import type { Clock, RuntimePorts } from '#runtime/ports.ts'
 import { createRuntime } from '#runtime/runtime.ts'
 import { openImageRecords } from '#store/image-records.ts'
@@ -59,6 +60,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   const paths = createPaths(config)
   stack.use(lockDaemon(join(paths.state, 'daemon.lock')))
   stack.use(lockDaemon(join(paths.root, 'daemon.lock')))
+  makePrivate([paths.root, ...paths.privateState])
 
   const watcher = stack.use(new ProcessWatcher())
   const run = (command: Command) => runCommand(watcher, command)
@@ -81,7 +83,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
 
   const gate = new StartGate()
   const store = wrap('images', images.store)
-  rmSync(config.listen, { force: true }) // Stale: the lock is ours.
+  await removeStaleSocket(config.listen)
   const server = await startCriServer({
     socketPath: config.listen,
     runtimeService: runtimeService({
@@ -96,7 +98,9 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   await runtime.recover()
   for (const what of records.setAside())
     log.error({ record: what }, 'a record cannot be read and was set aside')
-  stack.use(await serveAdmin(paths.adminSocket, { images: adminImages(store, paths.imports), log }))
+  stack.use(
+    await serveAdmin(paths.adminSocket, { images: adminImages(store, images.temporaryDirectory), log }),
+  )
   const retries = setInterval(() => void runtime.retryUnfinished(), RETRY_INTERVAL_MS)
   stack.defer(() => clearInterval(retries))
   gate.open()

@@ -7,8 +7,6 @@ export interface Paths {
   readonly recordsDatabase: string
   /** Results and configurations of CNI ADDs. */
   readonly networks: string
-  /** Where a compressed archive is unpacked while it is imported. */
-  readonly imports: string
   readonly adminSocket: string
   readonly namespaces: string
   readonly sandboxes: string
@@ -16,6 +14,8 @@ export interface Paths {
   readonly exits: string
   readonly locks: string
   readonly podCgroups: string
+  /** All directories below state: the state directory itself may hold the CRI socket, which a group may use. */
+  readonly privateState: readonly string[]
   sandbox(id: string): SandboxPaths
   container(id: string): string
   rootfs(id: string): string
@@ -39,7 +39,6 @@ export function createPaths({ root, state }: { readonly root: string; readonly s
     state,
     recordsDatabase: join(root, 'records.db'),
     networks: join(root, 'cni'),
-    imports: join(root, 'imports'),
     adminSocket: join(state, 'admin.sock'),
     namespaces: join(state, 'ns'),
     sandboxes: join(state, 'sandboxes'),
@@ -47,6 +46,9 @@ export function createPaths({ root, state }: { readonly root: string; readonly s
     exits: join(state, 'exits'),
     locks: join(state, 'locks'),
     podCgroups: join(state, 'cgroups'),
+    privateState: ['ns', 'sandboxes', 'containers', 'exits', 'locks', 'cgroups', 'rootfs', 'oci'].map(
+      (name) => join(state, name),
+    ),
     sandbox(id) {
       const at = (name: string): string => join(state, 'sandboxes', id, name)
       return {
