@@ -57,6 +57,7 @@ test.for([
   [{ ...bare, hostname: 'x'.repeat(65) }, 'it may have 64 bytes'],
   [{ ...bare, hostname: 'a b' }, 'hostname is "a b"'],
   [full({ 'linux.cgroupParent': '/kubepods/../system' }), 'linux.cgroup_parent is /kubepods/../system'],
+  [full({ 'linux.cgroupParent': '/a:b:c' }), 'linux.cgroup_parent is /a:b:c: a cgroup has no colon'],
   [
     full({ [`${namespaceOptions}.network`]: NamespaceMode.CONTAINER }),
     'network is CONTAINER: it may be POD or NODE',

@@ -90,8 +90,13 @@ function convertHostname(hostname: string): string {
 }
 
 function convertCgroupParent(parent: string): string {
-  if (!parent.split('/').includes('..')) return parent
-  throw invalidArgument(`linux.cgroup_parent is ${parent}: it must not go up by ..`)
+  if (parent.split('/').includes('..')) {
+    throw invalidArgument(`linux.cgroup_parent is ${parent}: it must not go up by ..`)
+  }
+  // A colon parts slice and scope in a cgroup's path for systemd's driver.
+  if (/[:\n\0]/.test(parent))
+    throw invalidArgument(`linux.cgroup_parent is ${parent}: a cgroup has no colon in its name here`)
+  return parent
 }
 
 function convertPortMapping(mapping: wire.PortMapping, index: number): PortMapping {

@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, join, posix } from 'node:path'
 import type { PodCgroups } from '#runtime/ports.ts'
 import type { CgroupHierarchies } from './cgroups.ts'
 
@@ -41,10 +41,12 @@ function notedIn(directory: string): ReadonlySet<string> {
   return new Set(names.flatMap((name) => readFileSync(join(directory, name), 'utf8').split('\n')))
 }
 
-/** Innermost first. */
-function withParents(mount: string, cgroup: string): string[] {
+/** Innermost first; none of a cgroup that is the root in whatever form (`/`, `//`, `/.`). */
+export function withParents(mount: string, cgroup: string): string[] {
   const paths: string[] = []
-  for (let path = join(mount, cgroup); path !== mount; path = dirname(path)) paths.push(path)
+  const innermost = join(mount, posix.resolve('/', cgroup))
+  for (let path = innermost; path.startsWith(`${mount}/`) && path !== `${mount}/`; path = dirname(path))
+    paths.push(path)
   return paths
 }
 

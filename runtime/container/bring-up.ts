@@ -1,4 +1,4 @@
-import { CriError } from '#lib/errors.ts'
+import { CriError, invalidArgument } from '#lib/errors.ts'
 import { buildOciSpec, type ContainerNamespaces } from '../oci-spec/build-spec.ts'
 import { cgroupsPath } from '../oci-spec/cgroups-path.ts'
 import { resolveUser } from '../oci-spec/user.ts'
@@ -108,7 +108,13 @@ function pidNamespaceOf(
   targetInit: Process | undefined,
 ): ContainerNamespaces['pid'] {
   if (mode === 'container') return 'private'
-  if (mode === 'node') return 'host'
+  if (mode === 'node') {
+    if (sandbox.spec.namespaces.pid === 'node') return 'host'
+    throw invalidArgument(
+      `the container asks for the host's PID namespace, but its pod sandbox ${sandbox.id} does not: ` +
+        'set namespace_options.pid = NODE in the pod sandbox config too',
+    )
+  }
   const init =
     mode === 'target' ? targetInit : sandbox.state.phase === 'ready' ? sandbox.state.init?.init : undefined
   if (init !== undefined) return { path: `/proc/${init.pid}/ns/pid` }

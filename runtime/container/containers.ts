@@ -1,4 +1,4 @@
-import { CriError, describeError } from '#lib/errors.ts'
+import { CriError, describeError, invalidArgument } from '#lib/errors.ts'
 import { newId } from '#lib/ids.ts'
 import type { KeyedMutex } from '#lib/keyed-mutex.ts'
 import { signalNumber } from '#lib/signals.ts'
@@ -8,13 +8,13 @@ import type { ExecResult, MonitoredContainer } from '../monitor-port.ts'
 import { buildExecProcess } from '../oci-spec/process.ts'
 import { mergeResources, toOciResources } from '../oci-spec/resources.ts'
 import type { Process, SandboxRecord } from '../pod-sandbox/record.ts'
-import type { LocalImage } from '../ports.ts'
 import type { RuntimeContext } from '../runtime-context.ts'
 import type { ContainerService } from '../services.ts'
 import { bringUpContainer } from './bring-up.ts'
 import { ExitFollower } from './exit-follower.ts'
 import type { ContainerRecord, ContainerSpec, Resources } from './record.ts'
 import { transition } from './state.ts'
+import { stopSignalOf } from './stop-signal.ts'
 import { Stopping } from './stopping.ts'
 import { teardownContainer } from './teardown.ts'
 
@@ -67,7 +67,9 @@ export class Containers implements ContainerService {
     const sandbox = this.#readySandbox(spec.sandboxId)
     const image = await this.#context.ports.rootfs.resolve(spec.imageReference)
     const target =
-      spec.security.namespaces.pid === 'target' ? this.#initOf(spec.security.namespaces.targetId) : undefined
+      spec.security.namespaces.pid === 'target'
+        ? this.#initOf(spec.security.namespaces.targetId, sandbox)
+        : undefined
     const id = newId()
     const record: ContainerRecord = {
       ...{ id, spec, handler: sandbox.spec.handler, imageId: image.id, user: NOBODY_YET },
@@ -192,7 +194,7 @@ export class Containers implements ContainerService {
   async reopenLog(id: string): Promise<void> {
     const record = this.#catalogue.get(id)
     if (record.state.phase !== 'running') throw notRunning(record)
-    await this.#context.ports.monitor.reopenLog(record.id, record.logFile)
+    if (record.logFile !== '') await this.#context.ports.monitor.reopenLog(record.id, record.logFile)
   }
 
   async execSync(
@@ -228,19 +230,14 @@ export class Containers implements ContainerService {
     return this.#catalogue.list().filter(({ spec }) => spec.sandboxId === sandboxId)
   }
 
-  #initOf(id: string): Process | undefined {
-    const { state } = this.#catalogue.get(id)
+  #initOf(targetId: string, sandbox: SandboxRecord): Process | undefined {
+    const { id, spec, state } = this.#catalogue.get(targetId)
+    if (spec.sandboxId !== sandbox.id) {
+      throw invalidArgument(
+        `target_id ${id} is a container of another pod: name one of pod sandbox ${sandbox.id}`,
+      )
+    }
     return state.phase === 'running' ? state.init : undefined
-  }
-}
-
-/** An image may name a signal that there is not; then it is the default. */
-function stopSignalOf({ config }: LocalImage): string {
-  try {
-    signalNumber(config.stopSignal)
-    return config.stopSignal
-  } catch {
-    return 'SIGTERM'
   }
 }
 

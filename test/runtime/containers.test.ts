@@ -170,3 +170,21 @@ test("a container joins another one's PID namespace only while that one runs", a
   await containers().stop(target, 0)
   await expect(joining('later')).rejects.toMatchObject({ kind: 'failed-precondition' })
 })
+
+test("another pod's processes, and the host's where the pod does not have them, are out of reach", async () => {
+  const { metadata } = sandboxSpec()
+  const otherId = await lab.runtime.sandboxes.run(sandboxSpec({ metadata: { ...metadata, name: 'other' } }))
+  const targetId = await containers().create(containerSpec({ sandboxId: otherId }))
+  await containers().start(targetId)
+  const joining = (namespaces: { pid: 'target' | 'node'; targetId: string }) =>
+    containers().create(spec({ name: namespaces.pid, security: { ...spec().security, namespaces } }))
+  await expect(joining({ pid: 'target', targetId })).rejects.toMatchObject({
+    kind: 'invalid-argument',
+    message: expect.stringContaining('is a container of another pod'),
+  })
+  await expect(joining({ pid: 'node', targetId: '' })).rejects.toMatchObject({
+    kind: 'invalid-argument',
+    message: expect.stringContaining("asks for the host's PID namespace"),
+  })
+  expect(containers().list()).toHaveLength(1)
+})
