@@ -58,6 +58,21 @@ test('a kill reaches what left its session, what is below, and what is forked me
   await expect.poll(() => cgroup.processes()).toEqual([])
 })
 
+test.skipIf(hierarchies.version === 2)(
+  'a process that has left all hierarchies but one is seen, and killed',
+  async () => {
+    cgroup.create()
+    const ended = hierarchies.mounts.map(async ({ path }) => {
+      const argv = ['/bin/sh', '-c', `echo $$ > ${join(path, name)}/cgroup.procs; exec sleep 600`] as const
+      const pid = posixSpawn({ argv, env: { PATH: '/usr/bin:/bin' }, fds: [0, 1, 2] })
+      return await watcher.ended(pid)
+    })
+    await expect.poll(() => cgroup.processes().length).toBe(hierarchies.mounts.length)
+    cgroup.kill()
+    for (const exit of await Promise.all(ended)) expect(exit).toMatchObject({ signal: 9 })
+  },
+)
+
 test('a cgroup in use is removed with what runs in it', async () => {
   cgroup.create()
   const { pid, ended } = run('sleep 600 & wait')

@@ -83,8 +83,8 @@ export function cgroupAt(hierarchies: CgroupHierarchies, directory: string): Cgr
       return count === undefined ? undefined : Number(count)
     },
 
-    // On version 1 every hierarchy has the same ones; an exec's lie deeper in some.
-    processes: () => [...new Set(directories().slice(0, 1).flatMap(processesBelow))],
+    // On version 1 every hierarchy has the same ones, but for those that were moved in some of them.
+    processes: () => [...new Set(directories().flatMap(processesBelow))],
 
     kill() {
       const [first] = directories()

@@ -70,6 +70,15 @@ onEach('%s: a container gets a signal, and with SIGKILL to all nothing of it liv
   for (const { id } of [polite, busy]) await lab.monitor().remove(id, handler)
 })
 
+onEach('%s: a container whose init has moved to another cgroup is killed all the same', async (handler) => {
+  const container = await started(handler, 'sleep 600')
+  lab.moveElsewhere(container.init.pid)
+  expect(await lab.monitor().signal(container, 9, true)).toBe(true)
+  expect(await exitOf(container)).toMatchObject({ exitCode: 137 })
+  await lab.monitor().remove(container.id, handler)
+  expect(lab.leftOf(container.id)).toEqual([])
+})
+
 onEach(
   '%s: a container that runs out of memory says so, and not when it has coped with it',
   async (handler) => {

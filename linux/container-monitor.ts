@@ -105,9 +105,9 @@ export class ConmonMonitor implements ContainerMonitor, Disposable {
   }
 
   async signal({ id, init }: MonitoredContainer, signal: number, all: boolean): Promise<boolean> {
-    if (!all || signal !== 9) return signalProcess(init, signal)
-    this.#cgroup(id)?.kill()
-    return true
+    const killsAll = all && signal === 9
+    if (killsAll) this.#cgroup(id)?.kill()
+    return signalProcess(init, signal) || killsAll // The init may have moved to another cgroup.
   }
 
   async ociProcess(id: string): Promise<object> {

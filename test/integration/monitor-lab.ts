@@ -7,6 +7,7 @@ import {
   readFileSync,
   rmSync,
   symlinkSync,
+  writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
 import { cgroupAt, readHierarchies } from '#linux/cgroups.ts'
@@ -52,6 +53,14 @@ export function monitorLab(conmonPath = conmon) {
       return { id: wanted.id, handler: wanted.handler, ...(await monitor.create(wanted)) }
     },
     log: ({ id }: { readonly id: string }) => readFileSync(join(directory, `${id}.log`), 'utf8'),
+    /** Puts a process into a cgroup that is no container's. */
+    moveElsewhere(pid: number): void {
+      const elsewhere = join(cgroupParent, 'elsewhere')
+      cgroupAt(hierarchies, elsewhere).create()
+      for (const { path } of hierarchies.mounts) {
+        writeFileSync(join(path, elsewhere, 'cgroup.procs'), `${pid}`)
+      }
+    },
     /** What there is of a container: processes with its id, cgroups, files but its log. */
     leftOf: (id: string): readonly string[] => [
       ...findProcesses((argv) => argv.some((word) => word.includes(id))).map((pid) => `process ${pid}`),
