@@ -4,7 +4,7 @@ import type { RequestAuth } from './auth-credentials.ts'
 import { AuthSession } from './auth-session.ts'
 import { readToken, type TokenRequest, tokenHttpRequest } from './auth-token.ts'
 import type { Reference } from './reference.ts'
-import type { RegistryEndpoint } from './registry-endpoint.ts'
+import { isOwnHost, type RegistryEndpoint } from './registry-endpoint.ts'
 import { RegistryFailure, shownUrl } from './registry-failure.ts'
 import {
   type HttpRequest,
@@ -111,7 +111,7 @@ export class RegistryClient implements Disposable {
 
   async #askForToken(request: TokenRequest): Promise<string> {
     const { url, ...rest } = tokenHttpRequest(request)
-    const own = url.host === this.endpoint.root.host ? this.endpoint.headers : {}
+    const own = isOwnHost(this.endpoint, url) ? this.endpoint.headers : {}
     const headers = { ...own, 'user-agent': 'cri-ts', ...rest.headers } as OutgoingHttpHeaders
     const response = await this.#connections.send({ ...rest, url, headers }, this.#signal)
     if (response.status !== 200)

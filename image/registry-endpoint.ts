@@ -37,5 +37,11 @@ export function servesRegistry(url: URL, registry: string): boolean {
   return own !== null && own.host === url.host
 }
 
+/** Whether a URL is of the endpoint's host, reached no less securely than the endpoint is by its configuration. */
+export function isOwnHost({ root, plainHttpFallback }: RegistryEndpoint, url: URL): boolean {
+  const secured = url.protocol === 'https:' || root.protocol === 'http:' || plainHttpFallback
+  return secured && url.host === root.host
+}
+
 export const isLoopback = (hostname: string): boolean =>
   hostname === 'localhost' || hostname === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(hostname)

@@ -9,6 +9,7 @@ import { Agent as HttpsAgent, request as requestHttps } from 'node:https'
 import { CriError } from '#lib/errors.ts'
 import { isLoopback, type RegistryEndpoint } from './registry-endpoint.ts'
 import { connectionFailure, RegistryFailure, shownUrl, speaksNoTls } from './registry-failure.ts'
+import { headersFor, redirectOf } from './registry-redirect.ts'
 import { secureContext } from './registry-tls.ts'
 
 export interface HttpTimeouts {
@@ -55,16 +56,16 @@ export class RegistryConnections implements Disposable {
   }
 
   /**
-   * Follows redirects; what authorizes at the first host, and the endpoint's own headers, go to no other.
+   * Follows redirects; what authorizes at the first host, and the endpoint's own headers, go to no other, and nothing
+   * that was asked for by https is asked for in clear, unless the endpoint is plain http by its configuration.
    * Answers whatever the status is, and throws RegistryFailure when there is none, cancelled when `signal` aborts.
    */
   async send(request: HttpRequest, signal: AbortSignal): Promise<HttpResponse> {
-    const origin = request.url.host
     let { url } = request
     for (let redirects = 0; redirects <= MOST_REDIRECTS; redirects += 1) {
-      const headers = url.host === origin ? request.headers : forStrangers(request.headers)
+      const headers = headersFor(url, request, this.#endpoint)
       const response = await this.#sendOrFallBack({ ...request, url, headers }, signal)
-      const next = redirectOf(response)
+      const next = redirectOf(response, this.#endpoint)
       if (next === undefined) return response
       response.body.resume()
       url = next
@@ -221,19 +222,4 @@ const asPlainHttp = (request: HttpRequest): HttpRequest => {
   const url = new URL(request.url)
   url.protocol = 'http:'
   return { ...request, url }
-}
-
-/** Only what says which representation is wanted. */
-function forStrangers(headers: OutgoingHttpHeaders): OutgoingHttpHeaders {
-  const kept = Object.entries(headers).filter(([name]) => /^(accept|range|user-agent)$/i.test(name))
-  return Object.fromEntries(kept)
-}
-
-function redirectOf({ status, headers, url }: HttpResponse): URL | undefined {
-  if (![301, 302, 303, 307, 308].includes(status) || headers.location === undefined) return undefined
-  const next = URL.parse(headers.location, url)
-  if (next !== null && /^https?:$/.test(next.protocol)) return next
-  throw new RegistryFailure(`${shownUrl(url)}: redirects to what is no http or https URL`, {
-    kind: 'unavailable',
-  })
 }
