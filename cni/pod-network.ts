@@ -85,19 +85,23 @@ export class CniPodNetwork implements PodNetwork {
     await checkAttachment(this.#plugins, { attachment: { ...attachment, netnsPath }, lockFd: lock.fd })
   }
 
+  leftovers(): Promise<readonly string[]> {
+    return this.#cache.sandboxIds()
+  }
+
   /**
-   * Detaches what is attached for sandboxes that are not valid any more, then sends GC where that is allowed.
-   * `validIds` is asked twice; a sandbox must be in it from before its attach until after its detach.
-   * Goes on past failures and throws them at the end.
+   * Sends GC where that is allowed. What is still attached for a sandbox that is no more is valid too: its address may
+   * be in use until its DEL. A sandbox must be in `validIds` from before its attach until after its detach.
    */
   async collectGarbage(validIds: () => Iterable<string>): Promise<void> {
-    const attached = await this.#cache.sandboxIds() // First: whoever attaches later is in validIds() by then.
-    const valid = new Set(validIds())
-    const failures: unknown[] = []
-    const note = (error: unknown): void => void failures.push(error)
-    for (const id of attached) if (!valid.has(id)) await this.detach(id, undefined).catch(note)
-    await this.#sendGarbageCollection(validIds).catch(note)
-    if (failures.length > 0) throw new CriError('internal', failures.map(describeError).join('; '))
+    const { gcNetworks = [] } = this.#options
+    if (gcNetworks.length === 0) return
+    const network = await this.#readConfig()
+    if (!mayCollectGarbage(network, gcNetworks)) return
+    using _alone = await this.#gate.acquire(network.name)
+    const valid = new Set([...(await this.leftovers()), ...validIds()])
+    const attachments = [...valid].map((containerID) => ({ containerID, ifname: IF_NAME }))
+    await collectNetworkGarbage(this.#plugins, network, attachments)
   }
 
   async #addOrUndo(locked: LockedAttachment): Promise<readonly string[]> {
@@ -141,16 +145,6 @@ export class CniPodNetwork implements PodNetwork {
       capabilityArgs: {},
     }
     return { ...attachment, network: { ...network, plugins: [...network.plugins] } }
-  }
-
-  async #sendGarbageCollection(validIds: () => Iterable<string>): Promise<void> {
-    const { gcNetworks = [] } = this.#options
-    if (gcNetworks.length === 0) return
-    const network = await this.#readConfig()
-    if (!mayCollectGarbage(network, gcNetworks)) return
-    using _alone = await this.#gate.acquire(network.name)
-    const attachments = [...validIds()].map((containerID) => ({ containerID, ifname: IF_NAME }))
-    await collectNetworkGarbage(this.#plugins, network, attachments)
   }
 }
 

@@ -104,3 +104,13 @@ test('many at once are apart from each other, and none of our threads is left in
   }
   expect(pinned()).toEqual([])
 })
+
+test("what namespaces are left of is known, and another daemon's in /run/netns are not ours", async () => {
+  await namespaces.create(id, request)
+  expect(namespaces.leftovers()).toEqual([id])
+  const other = mkdtempSync('/var/lib/cri-ts-test-')
+  expect(createNamespaces(other).leftovers()).toEqual([])
+  rmSync(other, { recursive: true })
+  await namespaces.remove(id)
+  expect(namespaces.leftovers()).toEqual([])
+})

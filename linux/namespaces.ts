@@ -14,6 +14,7 @@ import {
   unmount,
   unshare,
 } from './libc.ts'
+import { namesIn } from './names-in.ts'
 
 type Kind = 'network' | 'ipc' | 'uts'
 const kinds = ['network', 'ipc', 'uts'] as const
@@ -51,6 +52,9 @@ export function createNamespaces(directory: string): Namespaces {
       }
       rmSync(join(directory, id), { recursive: true, force: true })
     },
+
+    // Not /run/netns: it is every daemon's, and whoever has a network namespace here has a UTS namespace too.
+    leftovers: () => namesIn(directory),
   }
 }
 

@@ -68,3 +68,12 @@ test('a removed lock is free', async () => {
   expect(existsSync(join(directory, 'a'))).toBe(false)
   await locks.settle('a')
 })
+
+test('what a lock is left of is known until it is removed', () => {
+  const locks = createObjectLocks(directory, NEVER)
+  expect(locks.leftovers()).toEqual([])
+  locks.hold('a')[Symbol.dispose]()
+  expect(locks.leftovers()).toEqual(['a'])
+  locks.remove('a')
+  expect(locks.leftovers()).toEqual([])
+})

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ObjectLocks } from '#runtime/ports.ts'
 import { flock, LOCK_EX, LOCK_NB, LOCK_SH } from './libc.ts'
+import { namesIn } from './names-in.ts'
 
 /**
  * A lock file per object, which every program started for it holds shared (an inherited fd). After a crash of the
@@ -38,6 +39,8 @@ export function createObjectLocks(directory: string, patienceMs = PATIENCE_MS): 
     remove(id) {
       rmSync(path(id), { force: true })
     },
+
+    leftovers: () => namesIn(directory),
   }
 }
 

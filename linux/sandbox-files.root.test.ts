@@ -67,3 +67,11 @@ test('a log directory is made with its parents; one that cannot be is told of by
     message: expect.stringContaining(at('logs/file/below')),
   })
 })
+
+test('what files are left of is known, also before there were any', async () => {
+  expect(createSandboxFiles(at('none')).leftovers()).toEqual([])
+  await files.create('a', plain)
+  expect(files.leftovers()).toEqual(['a'])
+  await files.remove('a')
+  expect(files.leftovers()).toEqual([])
+})

@@ -6,6 +6,7 @@ import { CriError } from '#lib/errors.ts'
 import type { DnsConfig } from '#runtime/pod-sandbox/record.ts'
 import type { SandboxFiles } from '#runtime/ports.ts'
 import { MS_NODEV, MS_NOEXEC, MS_NOSUID, mount, unmount } from './libc.ts'
+import { namesIn } from './names-in.ts'
 
 /** The files of a pod under `directory`/ID: resolv.conf, hosts, hostname, and a tmpfs of its own for /dev/shm. */
 export function createSandboxFiles(directory: string): SandboxFiles {
@@ -41,6 +42,8 @@ export function createSandboxFiles(directory: string): SandboxFiles {
       await unmount(join(directory, id, 'shm'))
       await rm(join(directory, id), { recursive: true, force: true })
     },
+
+    leftovers: () => namesIn(directory),
   }
 }
 

@@ -37,6 +37,8 @@ export interface Namespaces {
   /** Where they are pinned; a path that is no longer a namespace (a reboot) is undefined. */
   find(sandboxId: string): Promise<NamespacePaths>
   remove(sandboxId: string): Promise<void>
+  /** The sandboxes that namespaces are left of. */
+  leftovers(): readonly string[]
 }
 
 export interface AttachRequest {
@@ -60,7 +62,9 @@ export interface PodNetwork {
   /** Works from what `attach` cached, also after the namespace (undefined) or the configuration is gone. */
   detach(sandboxId: string, netnsPath: string | undefined): Promise<void>
   status(): Promise<NetworkStatus>
-  /** Detaches what is attached for sandboxes that are no more, by `validIds`; tells plugins to do so where that is configured. */
+  /** The sandboxes that something is attached for, as far as `attach` and `detach` know. */
+  leftovers(): Promise<readonly string[]>
+  /** Where that is configured: tells plugins to give back what they hold for others than `validIds` and the leftovers. */
   collectGarbage(validIds: () => Iterable<string>): Promise<void>
 }
 
@@ -80,6 +84,8 @@ export interface SandboxFiles {
   create(sandboxId: string, request: SandboxFilesRequest): Promise<void>
   makeLogDirectory(path: string): Promise<void>
   remove(sandboxId: string): Promise<void>
+  /** The sandboxes that files are left of. */
+  leftovers(): readonly string[]
 }
 
 /** What an image says of how it is to be run (OCI image-spec, config.md). */
@@ -120,6 +126,8 @@ export interface ObjectLocks {
   /** Resolves when no program holds it any more; those left after a while are killed. */
   settle(id: string): Promise<void>
   remove(id: string): void
+  /** The objects that a lock is left of. */
+  leftovers(): readonly string[]
 }
 
 /** The cgroup that a pod's containers lie in, where kubelet has not made it. */

@@ -3,6 +3,7 @@ import { KeyedMutex } from '#lib/keyed-mutex.ts'
 import { Catalogue } from './catalogue.ts'
 import { Containers } from './container/containers.ts'
 import type { ContainerRecord } from './container/record.ts'
+import { leftoverIds, teardownLeftover } from './leftovers.ts'
 import type { SandboxRecord } from './pod-sandbox/record.ts'
 import { Sandboxes } from './pod-sandbox/sandboxes.ts'
 import type { RuntimeContext } from './runtime-context.ts'
@@ -29,41 +30,33 @@ export function createRuntime(context: RuntimeContext): Runtime {
   const unfinished = new Set<string>()
 
   /** One object that cannot be brought up to date keeps no other from it. */
-  async function attempt(
-    fields: { readonly containerId?: string; readonly sandboxId?: string },
-    step: () => Promise<void>,
-  ): Promise<void> {
-    const id = fields.containerId ?? fields.sandboxId ?? ''
+  async function attempt(what: `${string}Id`, id: string, step: () => Promise<void>): Promise<void> {
     try {
       await step()
       unfinished.delete(id)
     } catch (error) {
       unfinished.add(id)
-      log.warn(
-        { ...fields, err: describeError(error) },
-        'could not be brought up to date; it is tried again later',
-      )
+      const err = describeError(error)
+      log.warn({ [what]: id, err }, 'could not be brought up to date; it is tried again later')
     }
   }
 
   async function recoverEach(wanted: (record: ContainerRecord | SandboxRecord) => boolean): Promise<void> {
     for (const record of containerRecords.all().filter(wanted)) {
       const hasSandbox = sandboxRecords.find(record.spec.sandboxId) !== undefined
-      await attempt({ containerId: record.id }, () => containers.recover(record, hasSandbox))
+      await attempt('containerId', record.id, () => containers.recover(record, hasSandbox))
     }
     for (const record of sandboxRecords.all().filter(wanted)) {
-      await attempt({ sandboxId: record.id }, () => sandboxes.recover(record))
+      await attempt('sandboxId', record.id, () => sandboxes.recover(record))
     }
   }
 
-  async function removeLeftovers(): Promise<void> {
+  /** A creation writes its record first, so what has none when it is looked at has none any more. */
+  async function removeLeftovers(wanted: (id: string) => boolean): Promise<void> {
     const known = (id: string): boolean =>
       containerRecords.find(id) !== undefined || sandboxRecords.find(id) !== undefined
-    for (const id of await ports.monitor.leftovers()) {
-      if (!known(id)) await attempt({ containerId: id }, () => ports.monitor.remove(id, ''))
-    }
-    for (const id of ports.rootfs.leftovers()) {
-      if (!known(id)) await attempt({ containerId: id }, () => ports.rootfs.remove(id))
+    for (const id of await leftoverIds(ports)) {
+      if (wanted(id) && !known(id)) await attempt('leftoverId', id, () => teardownLeftover(id, context))
     }
   }
 
@@ -78,7 +71,7 @@ export function createRuntime(context: RuntimeContext): Runtime {
       await sandboxRecords.load()
       await containerRecords.load()
       await recoverEach(() => true)
-      await removeLeftovers()
+      await removeLeftovers(() => true)
       await ports.network.collectGarbage(attachedSandboxes).catch((error: unknown) => {
         log.warn({ err: describeError(error) }, 'attachments that nobody needs are left on the pod network')
       })
@@ -88,6 +81,7 @@ export function createRuntime(context: RuntimeContext): Runtime {
       await recoverEach(
         ({ id, state }) => state.phase === 'creating' || state.phase === 'stopping' || unfinished.has(id),
       )
+      if (unfinished.size > 0) await removeLeftovers((id) => unfinished.has(id))
       containers.followAll()
     },
   }

@@ -1,12 +1,15 @@
 import type { RuntimeContext } from '../runtime-context.ts'
 import { runTeardown } from '../teardown-steps.ts'
-import type { SandboxRecord } from './record.ts'
+import type { SandboxSpec } from './record.ts'
 
 /**
  * Gives back all that a sandbox may hold but its record, last acquired first. Called by a failed RunPodSandbox,
  * by StopPodSandbox, RemovePodSandbox and the reconciler; what is gone already is no failure.
  */
-export async function teardownSandbox({ id, spec }: SandboxRecord, { ports }: RuntimeContext): Promise<void> {
+export async function teardownSandbox(
+  { id, spec }: { readonly id: string; readonly spec: Pick<SandboxSpec, 'handler' | 'namespaces'> },
+  { ports }: RuntimeContext,
+): Promise<void> {
   const { network } = await ports.namespaces.find(id)
   await runTeardown(`pod sandbox ${id}`, [
     ['wait for CNI plugins left behind', () => ports.locks.settle(id)],

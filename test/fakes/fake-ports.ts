@@ -71,6 +71,7 @@ function fakeNamespaces(host: FakeHost): Namespaces {
     async remove(id) {
       host.namespaces.delete(id)
     },
+    leftovers: () => [...host.namespaces.keys()],
   }
 }
 
@@ -83,14 +84,14 @@ function fakeNetwork(host: FakeHost): PodNetwork {
       host.attachments.set(sandboxId, ips)
       return ips
     },
-    async detach(sandboxId) {
+    async detach(sandboxId, netnsPath) {
+      if (host.namespaces.get(sandboxId)?.network !== netnsPath)
+        throw new Error(`${netnsPath} is not its namespace`)
       host.attachments.delete(sandboxId)
     },
     status: async () => ({ ready: true }),
-    async collectGarbage(validIds) {
-      const valid = new Set(validIds())
-      for (const id of host.attachments.keys()) if (!valid.has(id)) host.attachments.delete(id)
-    },
+    leftovers: async () => [...host.attachments.keys()],
+    collectGarbage: async () => undefined,
   }
 }
 
@@ -105,6 +106,7 @@ function fakeFiles(host: FakeHost): SandboxFiles {
     async remove(id) {
       host.files.delete(id)
     },
+    leftovers: () => [...host.files],
   }
 }
 
@@ -171,5 +173,6 @@ function fakeLocks(host: FakeHost): ObjectLocks {
       host.lockHolders.delete(id)
     },
     remove: () => undefined,
+    leftovers: () => [...host.lockHolders],
   }
 }

@@ -69,6 +69,26 @@ test('an attachment that no record owns is detached', async () => {
   expect([...host.attachments.keys()]).toEqual([sandboxId])
 })
 
+test('all that a lost record of a sandbox owned is removed, the network from the inside', async () => {
+  first.host.sandboxRecords.delete(sandboxId)
+  first.host.lockHolders.add(sandboxId)
+  const { host, warnings } = await restart()
+  expect(host.left()).toEqual([])
+  expect(warnings).toEqual([])
+})
+
+test('what no record owns and cannot be removed is told of, and removed later', async () => {
+  first.host.sandboxRecords.delete(sandboxId)
+  const next = first.restart()
+  next.effects.break('network.detach')
+  await next.runtime.recover()
+  expect(next.warnings).toEqual([expect.stringContaining('network.detach was made to fail')])
+  expect(next.host.left()).toContain(`attachment of ${sandboxId}`)
+  next.effects.heal()
+  await next.runtime.retryUnfinished()
+  expect(next.host.left()).toEqual([])
+})
+
 test('a container without its sandbox is removed', async () => {
   first.host.sandboxRecords.delete(sandboxId)
   const { host } = await restart()
