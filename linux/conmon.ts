@@ -3,7 +3,8 @@ import { Socket } from 'node:net'
 import { join } from 'node:path'
 import { CriError, errnoOf } from '#lib/errors.ts'
 import type { MonitorRequest } from '#runtime/monitor-port.ts'
-import { pipe } from './libc.ts'
+import { contentOf } from './command.ts'
+import { memoryFile, pipe } from './libc.ts'
 import { globalArguments, type OciRuntimeOptions, runtimeMessage } from './oci-runtime.ts'
 import { posixSpawn } from './posix-spawn.ts'
 
@@ -15,6 +16,7 @@ export interface MonitorPaths {
 }
 
 const CREATE_TIMEOUT_MS = 120_000
+const COMPLAINTS_LIMIT_BYTES = 4 << 10
 
 export const bundleOf = (paths: MonitorPaths, id: string): string => join(paths.home(id), 'bundle')
 
@@ -34,6 +36,9 @@ export async function startConmon(
   const [syncRead, syncWrite] = pipe()
   const [startRead, startWrite] = pipe()
   const nothing = openSync('/dev/null', 'r+')
+  using files = new DisposableStack()
+  // It has its standard error from us until it stays as a monitor.
+  const complaints = files.adopt(memoryFile('stderr'), closeSync)
   using sync = closing(new Socket({ fd: syncRead, readable: true, writable: false }))
   try {
     const pid = posixSpawn({
@@ -44,7 +49,7 @@ export async function startConmon(
         _OCI_STARTPIPE: '4',
       },
       cwd: paths.home(request.id), // It leaves its OOM mark there.
-      fds: [nothing, nothing, nothing, syncWrite, startRead],
+      fds: [nothing, nothing, complaints, syncWrite, startRead],
     })
     onSpawned(pid)
   } finally {
@@ -53,10 +58,18 @@ export async function startConmon(
   }
   const answer = await readAnswer(sync.socket, request.id)
   if (answer !== '') return pidFrom(answer, request.id, runtime.handler)
-  throw new CriError(
-    'internal',
-    `container ${request.id}: its monitor ended without an answer: look whether ${conmonPath} and ${runtime.path} run on this host`,
-  )
+  throw endedEarly(contentOf(complaints, COMPLAINTS_LIMIT_BYTES).toString().trim(), request, conmonPath)
+}
+
+/** `said`: on its standard error, as `[conmon:e]: Failed to open log file No such file or directory`. */
+function endedEarly(said: string, { id, logFile }: MonitorRequest, conmonPath: string): CriError {
+  const what = `container ${id}: its monitor ended without an answer`
+  if (/log file/i.test(said)) {
+    const remedy = `its log is ${logFile}: that must be a file, or none yet, in a directory that there is`
+    return new CriError('failed-precondition', `${what}: ${said}: ${remedy}`)
+  }
+  const words = said === '' ? '' : `: ${said}`
+  return new CriError('internal', `${what}${words}: look whether ${conmonPath} runs on this host`)
 }
 
 const closing = (socket: Socket) => ({ socket, [Symbol.dispose]: () => void socket.destroy() })

@@ -1,3 +1,4 @@
+import { posix } from 'node:path'
 import { CriError, invalidArgument } from '#lib/errors.ts'
 import { buildOciSpec, type ContainerNamespaces } from '../oci-spec/build-spec.ts'
 import { cgroupsPath } from '../oci-spec/cgroups-path.ts'
@@ -27,7 +28,11 @@ export async function bringUpContainer(
   const { id, spec } = record
   const { ports, host, options } = context
   requireMountFeatures(record, options)
-  const foreign = Promise.all([mountSources(record, context), devices(record, context)])
+  const foreign = Promise.all([
+    mountSources(record, context),
+    devices(record, context),
+    makeLogDirectory(record, context),
+  ])
   const mounted = ports.rootfs.mount(id, record.imageId)
   await Promise.allSettled([foreign, mounted]) // Neither may still act when a failure of the other is torn down.
   const [sources, hostDevices] = await foreign
@@ -72,6 +77,11 @@ function requireMountFeatures({ spec, handler }: ContainerRecord, options: Runti
     `mount of ${asked.hostPath} at ${asked.containerPath}: runtime handler ${handler} can't make it recursively read-only ` +
       '(its `features` has no mount option rro): use a newer OCI runtime, or leave recursive_read_only out',
   )
+}
+
+/** The monitor makes the log file, and not what lies between it and the pod's log directory. */
+async function makeLogDirectory({ logFile }: ContainerRecord, { ports }: RuntimeContext): Promise<void> {
+  if (logFile !== '') await ports.files.makeLogDirectory(posix.dirname(logFile))
 }
 
 async function mountSources({ spec }: ContainerRecord, { ports }: RuntimeContext) {

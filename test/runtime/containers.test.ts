@@ -49,6 +49,11 @@ test('two equal requests make one container; another one under its name is refus
   })
 })
 
+test("a log below the pod's log directory finds its directory made", async () => {
+  await containers().create(spec({ logPath: 'app/attempt/0.log' }))
+  expect(lab.host.logDirectories).toContain('/var/log/pods/web/app/attempt')
+})
+
 test('an image that is not there is refused, and nothing is left', async () => {
   const before = lab.host.left()
   const create = containers().create(spec({ imageReference: 'missing' }))
