@@ -66,14 +66,35 @@ test("sysctls are the pod's, and the host's stay as they were", async () => {
   expect(ofHost()).toEqual(before)
 })
 
-test.for(['net.ipv4.no_such_thing', 'net.ipv4.ip_local_port_range'])(
+test('a sysctl of an interface is set once it is there, in the pod alone', async () => {
+  const late = { 'net.ipv4.conf.pod0.rp_filter': '2', 'net/ipv4/conf/pod0.7/rp_filter': '2' }
+  const before = ours()
+  const { missingSysctls } = await namespaces.create(id, {
+    ...request,
+    sysctls: { 'net.ipv4.conf.lo.rp_filter': '2', ...late },
+  })
+  expect(missingSysctls).toEqual(late)
+  await expect(namespaces.setSysctls(id, late)).rejects.toMatchObject({
+    kind: 'invalid-argument',
+    message: expect.stringContaining('sysctl net.ipv4.conf.pod0.rp_filter=2: /proc/sys/net/ipv4/conf/pod0/'),
+  })
+  await inside('ip', 'link', 'add', 'pod0', 'type', 'veth', 'peer', 'name', 'pod0.7')
+  await namespaces.setSysctls(id, missingSysctls)
+  const files = ['pod0', 'pod0.7'].map((name) => `/proc/sys/net/ipv4/conf/${name}/rp_filter`)
+  expect(await inside('cat', ...files)).toBe('2\n2')
+  expect(ours()).toEqual(before)
+})
+
+test.for(['kernel.shm_no_such_thing', 'net.ipv4.ip_local_port_range'])(
   'a sysctl that is not taken (%s) is told of by name, we are back, and a removal leaves nothing',
   async (name) => {
     const before = ours()
     const failed = namespaces.create(id, { ...request, sysctls: { [name]: 'nonsense' } })
     await expect(failed).rejects.toMatchObject({
       kind: 'invalid-argument',
-      message: expect.stringContaining(`sysctl ${name}=nonsense: /proc/sys/net/ipv4/`),
+      message: expect.stringContaining(
+        `sysctl ${name}=nonsense: /proc/sys/${name.replaceAll('.', '/')} does not`,
+      ),
     })
     expect(ours()).toEqual(before)
     expect(await namespaces.find(id)).toEqual({ network: undefined, ipc: undefined, uts: undefined })
@@ -84,8 +105,8 @@ test.for(['net.ipv4.no_such_thing', 'net.ipv4.ip_local_port_range'])(
 
 test('only what is wanted is made, and a removal is as good the second time', async () => {
   const paths = await namespaces.create(id, { ...request, network: false, uts: false })
-  expect(paths).toEqual({ network: undefined, ipc: `${directory}/${id}/ipc`, uts: undefined })
-  expect(await namespaces.find(id)).toEqual(paths)
+  expect(paths).toMatchObject({ network: undefined, ipc: `${directory}/${id}/ipc`, uts: undefined })
+  expect({ ...(await namespaces.find(id)), missingSysctls: {} }).toEqual(paths)
   await namespaces.remove(id)
   await namespaces.remove(id)
   expect(await namespaces.find(id)).toEqual({ network: undefined, ipc: undefined, uts: undefined })

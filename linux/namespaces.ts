@@ -1,6 +1,7 @@
-import { closeSync, mkdirSync, openSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, openSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { CriError } from '#lib/errors.ts'
+import type { StringMap } from '#runtime/pod-sandbox/record.ts'
 import type { NamespacePaths, NamespaceRequest, Namespaces } from '#runtime/ports.ts'
 import {
   CLONE_NEWIPC,
@@ -37,8 +38,24 @@ export function createNamespaces(directory: string): Namespaces {
         mkdirSync(dirname(pathOf(id, kind)), { recursive: true, mode: 0o755 })
         writeFileSync(pathOf(id, kind), '', { mode: 0o444 })
       }
-      if (wanted.length > 0) pin(wanted, request, (kind) => pathOf(id, kind))
-      return pathsOf((kind) => (wanted.includes(kind) ? pathOf(id, kind) : undefined))
+      const missingSysctls = wanted.length > 0 ? pin(wanted, request, (kind) => pathOf(id, kind)) : {}
+      const paths = pathsOf((kind) => (wanted.includes(kind) ? pathOf(id, kind) : undefined))
+      return { ...paths, missingSysctls }
+    },
+
+    async setSysctls(id, sysctls) {
+      const network = openSync(pathOf(id, 'network'), 'r')
+      try {
+        elsewhere(
+          ['network'],
+          () => setns(network, CLONE_NEWNET),
+          () => {
+            for (const [name, value] of Object.entries(sysctls)) setSysctl(name, value)
+          },
+        )
+      } finally {
+        closeSync(network)
+      }
     },
 
     async find(id) {
@@ -58,20 +75,33 @@ export function createNamespaces(directory: string): Namespaces {
   }
 }
 
-/**
- * Enters new namespaces, sets them up, pins them and leaves again. All of it is synchronous: pool threads stay in the
- * host's namespaces, and nothing else may run on this thread meanwhile. A thread that cannot come back ends the process.
- */
-function pin(wanted: readonly Kind[], request: NamespaceRequest, pathOf: (kind: Kind) => string): void {
-  const home = wanted.map((kind) => [openSync(`/proc/self/ns/${fileOf[kind]}`, 'r'), flagOf[kind]] as const)
-  let entered = false
-  try {
-    unshare(wanted.reduce((flags, kind) => flags | flagOf[kind], 0))
-    entered = true
+/** Sets new namespaces up and pins them; answers the sysctls of the network that are not there yet. */
+function pin(wanted: readonly Kind[], request: NamespaceRequest, pathOf: (kind: Kind) => string): StringMap {
+  const missing: [name: string, value: string][] = []
+  const enter = () => unshare(wanted.reduce((flags, kind) => flags | flagOf[kind], 0))
+  elsewhere(wanted, enter, () => {
     if (request.network) setLoopbackUp()
     if (request.uts) sethostname(request.hostname)
-    for (const [name, value] of Object.entries(request.sysctls)) setSysctl(name, value)
+    for (const [name, value] of Object.entries(request.sysctls)) {
+      if (request.network && isMissingOfNetwork(name)) missing.push([name, value])
+      else setSysctl(name, value)
+    }
     for (const kind of wanted) mount(`/proc/self/ns/${fileOf[kind]}`, pathOf(kind), '', MS_BIND)
+  })
+  return Object.fromEntries(missing)
+}
+
+/**
+ * Enters other namespaces of these kinds, acts and leaves again. All of it is synchronous: pool threads stay in the
+ * host's namespaces, and nothing else may run on this thread meanwhile. A thread that cannot come back ends the process.
+ */
+function elsewhere(kinds: readonly Kind[], enter: () => void, act: () => void): void {
+  const home = kinds.map((kind) => [openSync(`/proc/self/ns/${fileOf[kind]}`, 'r'), flagOf[kind]] as const)
+  let entered = false
+  try {
+    enter()
+    entered = true
+    act()
   } finally {
     if (entered) leave(home)
     for (const [fd] of home) closeSync(fd)
@@ -97,6 +127,11 @@ function setSysctl(name: string, value: string): void {
       { cause },
     )
   }
+}
+
+function isMissingOfNetwork(name: string): boolean {
+  const path = sysctlPath(name)
+  return path.startsWith('/proc/sys/net/') && !existsSync(path)
 }
 
 /** sysctl.d(5): if the first separator is a slash, dots are part of a name; else they separate and slashes are dots. */

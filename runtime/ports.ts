@@ -22,6 +22,11 @@ export interface NamespacePaths {
   readonly uts: string | undefined
 }
 
+export interface NewNamespaces extends NamespacePaths {
+  /** Those `net.*` that name what is not there yet, such as an interface: for `setSysctls`. */
+  readonly missingSysctls: StringMap
+}
+
 export interface NamespaceRequest {
   readonly network: boolean
   readonly ipc: boolean
@@ -33,7 +38,9 @@ export interface NamespaceRequest {
 
 export interface Namespaces {
   /** Makes and pins them; loopback is up. */
-  create(sandboxId: string, request: NamespaceRequest): Promise<NamespacePaths>
+  create(sandboxId: string, request: NamespaceRequest): Promise<NewNamespaces>
+  /** Writes them in the network namespace; throws invalid-argument by name for what is still not there. */
+  setSysctls(sandboxId: string, sysctls: StringMap): Promise<void>
   /** Where they are pinned; a path that is no longer a namespace (a reboot) is undefined. */
   find(sandboxId: string): Promise<NamespacePaths>
   remove(sandboxId: string): Promise<void>

@@ -1,6 +1,6 @@
 import { cgroupsPath } from '../oci-spec/cgroups-path.ts'
 import { buildInitSpec } from '../oci-spec/init-spec.ts'
-import type { NamespacePaths } from '../ports.ts'
+import type { NamespacePaths, NewNamespaces } from '../ports.ts'
 import type { RuntimeContext } from '../runtime-context.ts'
 import type { Process, SandboxRecord, SandboxState } from './record.ts'
 
@@ -45,11 +45,11 @@ async function makeFiles({ id, spec }: SandboxRecord, { ports }: RuntimeContext)
 
 async function attach(
   { id, spec }: SandboxRecord,
-  { network }: NamespacePaths,
+  { network, missingSysctls }: NewNamespaces,
   { ports }: RuntimeContext,
 ): Promise<readonly string[]> {
   if (network === undefined) return []
-  return ports.network.attach({
+  const ips = await ports.network.attach({
     sandboxId: id,
     netnsPath: network,
     pod: spec.metadata,
@@ -58,6 +58,8 @@ async function attach(
     annotations: spec.annotations,
     cgroupParent: spec.cgroupParent,
   })
+  if (Object.keys(missingSysctls).length > 0) await ports.namespaces.setSysctls(id, missingSysctls)
+  return ips
 }
 
 /** A container of its own, of the sandbox's id, whose PID namespace the pod's containers join. */

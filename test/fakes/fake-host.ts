@@ -1,5 +1,5 @@
 import type { ContainerRecord } from '#runtime/container/record.ts'
-import type { Process, SandboxRecord } from '#runtime/pod-sandbox/record.ts'
+import type { Process, SandboxRecord, StringMap } from '#runtime/pod-sandbox/record.ts'
 import type { NamespacePaths } from '#runtime/ports.ts'
 
 export interface FakeContainer {
@@ -21,6 +21,8 @@ export class FakeHost {
   readonly sandboxRecords = new Map<string, string>()
   readonly containerRecords = new Map<string, string>()
   readonly namespaces = new Map<string, NamespacePaths>()
+  /** Set once the pod had its interface. */
+  readonly lateSysctls = new Map<string, StringMap>()
   readonly attachments = new Map<string, readonly string[]>()
   readonly files = new Set<string>()
   readonly logDirectories = new Set<string>()

@@ -65,11 +65,17 @@ function fakeNamespaces(host: FakeHost): Namespaces {
       const paths = { network: at(network, 'net'), ipc: at(ipc, 'ipc'), uts: at(uts, 'uts') }
       host.namespaces.set(id, paths)
       if ('bad' in sysctls) throw new CriError('invalid-argument', 'sysctl bad: there is none')
-      return paths
+      const late = Object.entries(sysctls).filter(([name]) => name.includes('.eth0.'))
+      return { ...paths, missingSysctls: Object.fromEntries(late) }
+    },
+    async setSysctls(id, sysctls) {
+      if (!host.attachments.has(id)) throw new Error(`${id} has no interface yet`)
+      host.lateSysctls.set(id, sysctls)
     },
     find: async (id) => host.namespaces.get(id) ?? none,
     async remove(id) {
       host.namespaces.delete(id)
+      host.lateSysctls.delete(id)
     },
     leftovers: () => [...host.namespaces.keys()],
   }

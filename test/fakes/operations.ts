@@ -22,6 +22,8 @@ const portPod = sandboxSpec({
   portMappings: [{ protocol: 'tcp', containerPort: 80, hostPort: 8080, hostIp: '' }],
 })
 
+const sysctlPod = sandboxSpec({ sysctls: { 'net.ipv4.conf.eth0.rp_filter': '0' } })
+
 const nothing = async (): Promise<Subject> => ({ sandboxId: '', containerId: '' })
 
 const pod =
@@ -77,6 +79,12 @@ export const operations: readonly Operation[] = [
     kind: 'makes',
     prepare: nothing,
     act: ({ runtime }) => runtime.sandboxes.run(portPod),
+  },
+  {
+    name: "RunPodSandbox with a sysctl of the pod's interface",
+    kind: 'makes',
+    prepare: nothing,
+    act: ({ runtime }) => runtime.sandboxes.run(sysctlPod),
   },
   {
     name: 'CreateContainer',

@@ -20,6 +20,12 @@ test('a sandbox that is up has its addresses, and a log directory is there', asy
   expect([...lab.host.logDirectories]).toEqual(['/var/log/pods/web'])
 })
 
+test("a sysctl of the pod's interface is set once it is there", async () => {
+  const sysctls = { 'net.core.somaxconn': '1', 'net.ipv4.conf.eth0.rp_filter': '0' }
+  const id = await sandboxes().run(sandboxSpec({ sysctls }))
+  expect(lab.host.lateSysctls.get(id)).toEqual({ 'net.ipv4.conf.eth0.rp_filter': '0' })
+})
+
 test('two equal requests at once make one sandbox', async () => {
   const ids = await Promise.all([sandboxes().run(sandboxSpec()), sandboxes().run(sandboxSpec())])
   expect(new Set(ids).size).toBe(1)
