@@ -1,8 +1,11 @@
 import type { DatabaseSync } from 'node:sqlite'
+import type { z } from 'zod'
+import { describeError } from '#lib/errors.ts'
 import type { ContainerRecord } from '#runtime/container/record.ts'
 import type { SandboxRecord } from '#runtime/pod-sandbox/record.ts'
 import type { ContainerRecords, Records, SandboxRecords } from '#runtime/ports.ts'
 import { openDatabase } from './database.ts'
+import { containerRecordSchema, sandboxRecordSchema } from './record-schemas.ts'
 
 export interface RecordStore {
   readonly sandboxes: SandboxRecords
@@ -22,8 +25,8 @@ const migrations = [
 export function openRecords(path: string): RecordStore {
   const database = openDatabase(path, 'NORMAL', migrations)
   return {
-    sandboxes: recordsIn<SandboxRecord>(database, 'sandboxes'),
-    containers: recordsIn<ContainerRecord>(database, 'containers'),
+    sandboxes: recordsIn<SandboxRecord>(database, 'sandboxes', sandboxRecordSchema),
+    containers: recordsIn<ContainerRecord>(database, 'containers', containerRecordSchema),
     setAside: () =>
       database
         .prepare('SELECT kind, id, reason FROM set_aside')
@@ -36,6 +39,7 @@ export function openRecords(path: string): RecordStore {
 function recordsIn<Item extends { readonly id: string }>(
   database: DatabaseSync,
   table: 'sandboxes' | 'containers',
+  schema: z.ZodType,
 ): Records<Item> {
   const put = database.prepare(
     `INSERT INTO ${table} (id, record) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET record = excluded.record`,
@@ -59,9 +63,9 @@ function recordsIn<Item extends { readonly id: string }>(
       }[]
       return rows.flatMap(({ id, record }) => {
         try {
-          return [parseRecord<Item>(id, record)]
+          return [parseRecord<Item>(id, record, schema)]
         } catch (error) {
-          setAside.run(table, id, record, String(error))
+          setAside.run(table, id, record, describeError(error))
           remove.run(id)
           return []
         }
@@ -70,11 +74,18 @@ function recordsIn<Item extends { readonly id: string }>(
   }
 }
 
-/** Only what every record must have is checked: the text was written by this program. */
-function parseRecord<Item extends { readonly id: string }>(id: string, text: string): Item {
-  const record = JSON.parse(text) as { id?: unknown; spec?: unknown; state?: { phase?: unknown } }
-  if (record.id !== id) throw new Error(`it says it is ${String(record.id)}`)
-  if (typeof record.spec !== 'object' || record.spec === null) throw new Error('it has no spec')
-  if (typeof record.state?.phase !== 'string') throw new Error('it has no phase')
-  return record as unknown as Item
+/** Checked as a whole: one record that lacks something would fail every list it is in. */
+function parseRecord<Item extends { readonly id: string }>(
+  id: string,
+  text: string,
+  schema: z.ZodType,
+): Item {
+  const record = JSON.parse(text) as Item
+  const checked = schema.safeParse(record)
+  if (checked.error !== undefined) {
+    const problems = checked.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`)
+    throw new Error(problems.join('; '))
+  }
+  if (record.id !== id) throw new Error(`it says it is ${record.id}`)
+  return record
 }
