@@ -84,6 +84,11 @@ test('an update replaces what it gives and keeps the rest', () => {
   })
 })
 
+test('an update leaves the OOM score as it is: no OCI runtime takes it, so it is not told as changed', () => {
+  const current = { ...noResources, oomScoreAdj: 100 }
+  expect(mergeResources(current, { ...noResources, oomScoreAdj: 900 })).toEqual(current)
+})
+
 test('an empty update changes nothing, and an update twice is an update once', () => {
   const anyResources = fc.record({
     cpuPeriodUs: fc.nat(),

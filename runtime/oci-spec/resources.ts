@@ -23,7 +23,10 @@ export function toOciResources(resources: Resources, host: HostFacts): OciResour
   }
 }
 
-/** What an update leaves of a container's resources: what it gives (not zero) replaces, the rest stays. */
+/**
+ * What an update leaves of a container's resources: what it gives (not zero) replaces, the rest stays. So does
+ * the OOM score: OCI runtimes set it at a creation only.
+ */
 export function mergeResources(current: Resources, update: Resources): Resources {
   const pageSizes = new Map(
     [...current.hugepageLimits, ...update.hugepageLimits].map((limit) => [limit.pageSize, limit]),
@@ -34,7 +37,7 @@ export function mergeResources(current: Resources, update: Resources): Resources
     cpuShares: update.cpuShares || current.cpuShares,
     memoryLimitBytes: update.memoryLimitBytes || current.memoryLimitBytes,
     memorySwapLimitBytes: update.memorySwapLimitBytes || current.memorySwapLimitBytes,
-    oomScoreAdj: update.oomScoreAdj || current.oomScoreAdj,
+    oomScoreAdj: current.oomScoreAdj,
     cpusetCpus: update.cpusetCpus || current.cpusetCpus,
     cpusetMems: update.cpusetMems || current.cpusetMems,
     hugepageLimits: [...pageSizes.values()],
