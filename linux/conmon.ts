@@ -5,7 +5,7 @@ import { CriError, errnoOf } from '#lib/errors.ts'
 import type { MonitorRequest } from '#runtime/monitor-port.ts'
 import { contentOf } from './command.ts'
 import { memoryFile, pipe } from './libc.ts'
-import { globalArguments, type OciRuntimeOptions, runtimeMessage } from './oci-runtime.ts'
+import { globalArguments, type OciRuntimeOptions, refusal } from './oci-runtime.ts'
 import { posixSpawn } from './posix-spawn.ts'
 
 /** Where a container's monitor keeps what it needs; all of it lies under the state directory. */
@@ -139,10 +139,7 @@ function readAnswer(sync: Socket, id: string): Promise<string> {
 function pidFrom(answer: string, id: string, handler: string): number {
   const { data, message = '' } = parseAnswer(answer)
   if (data !== undefined && data > 0) return data
-  throw new CriError(
-    'internal',
-    `container ${id}: ${handler} create: ${runtimeMessage(message, -(data ?? 1))}`,
-  )
+  throw refusal(`container ${id}: ${handler} create`, message, -(data ?? 1))
 }
 
 function parseAnswer(answer: string): { readonly data?: number; readonly message?: string } {

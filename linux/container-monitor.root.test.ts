@@ -180,9 +180,12 @@ onEach(
     const request = lab.request(handler, '')
     const process = { ...(request.ociSpec as { process: object }).process, args: ['/no/such/program'] }
     const create = lab.monitor().create({ ...request, ociSpec: { ...request.ociSpec, process } })
-    await expect(create).rejects.toThrow(
-      new RegExp(`container ${request.id}: ${handler} create: .*no/such/program`),
-    )
+    await expect(create).rejects.toMatchObject({
+      kind: 'invalid-argument',
+      message: expect.stringMatching(
+        new RegExp(`container ${request.id}: ${handler} create: .*no/such/program`),
+      ),
+    })
     await lab.monitor().remove(request.id, handler)
     expect(lab.leftOf(request.id)).toEqual([])
   },

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { bundleConfig, runtimeMessage } from './oci-runtime.ts'
+import { bundleConfig, refusal, runtimeMessage } from './oci-runtime.ts'
 
 test.for([
   [
@@ -20,4 +20,24 @@ test.for([
 test('a bundle tells crun to put the container into its scope, as other runtimes do', () => {
   const config = JSON.parse(bundleConfig({ annotations: { kept: 'yes' } }))
   expect(config.annotations).toEqual({ kept: 'yes', 'run.oci.systemd.subgroup': '' })
+})
+
+test.for([
+  ['exec: "/no/such": stat /no/such: no such file or directory', 'invalid-argument'],
+  ['exec: "nosuch": executable file not found in $PATH', 'invalid-argument'],
+  ['executable file `nosuch` not found in $PATH: No such file or directory', 'invalid-argument'],
+  ['exec: "/etc": permission denied', 'invalid-argument'],
+  ['mount `/f` to `tmp`: Not a directory', 'invalid-argument'],
+  ['writing file `cpuset.cpus`: Numerical result out of range', 'invalid-argument'],
+  ['write /x/memory.limit_in_bytes: invalid argument', 'invalid-argument'],
+  ['unable to set memory limit to 4096 (current usage: 1892352)', 'invalid-argument'],
+  ['OOM: the memory limit could be too low', 'invalid-argument'],
+  ['cannot start an already running container', 'failed-precondition'],
+  ['cannot open `/oci/1/exec.fifo`: No such file or directory', 'failed-precondition'],
+  ['  ', 'internal'],
+] as const)('what a runtime refuses with "%s" is %s', ([text, kind]) => {
+  expect(refusal('container 1: runc create', text, 1)).toMatchObject({
+    kind,
+    message: expect.stringContaining('container 1: runc create: '),
+  })
 })

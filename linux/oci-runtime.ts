@@ -58,10 +58,7 @@ export function createOciRuntime(
   ): Promise<void> {
     const { exitCode, stderr } = await call(id, args, stdin)
     if (exitCode === 0) return
-    throw new CriError(
-      'internal',
-      `container ${id}: ${options.handler} ${step}: ${runtimeMessage(stderr, exitCode)}`,
-    )
+    throw refusal(`container ${id}: ${options.handler} ${step}`, stderr, exitCode)
   }
 
   return {
@@ -116,6 +113,18 @@ export const globalArguments = ({ stateDirectory, systemdCgroup }: OciRuntimeOpt
 export function bundleConfig(ociSpec: { readonly annotations?: object }): string {
   const annotations = { ...ociSpec.annotations, 'run.oci.systemd.subgroup': '' }
   return JSON.stringify({ ...ociSpec, annotations })
+}
+
+/** What a runtime blames on what it was asked to run. */
+const REQUEST_FAULT =
+  /executable .*not found|exec: "|open executable|not a directory|is a directory|invalid argument|out of range|memory limit/i
+
+/** The error for a step that a runtime did not take, by its own words; one that said nothing has failed itself. */
+export function refusal(what: string, text: string, exitCode: number): CriError {
+  const said = runtimeMessage(text, exitCode)
+  if (text.trim() === '') return new CriError('internal', `${what}: ${said}`)
+  const kind = REQUEST_FAULT.test(said) ? 'invalid-argument' : 'failed-precondition'
+  return new CriError(kind, `${what}: ${said}`)
 }
 
 /** What an OCI runtime said, without its log decoration: `time=… level=error msg="…"`, or a JSON object a line. */

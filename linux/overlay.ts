@@ -1,6 +1,6 @@
 import { closeSync, openSync, statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import { errnoOf } from '#lib/errors.ts'
+import { CriError, errnoOf } from '#lib/errors.ts'
 import { mount } from './libc.ts'
 
 /** Directories of one overlay. */
@@ -48,11 +48,20 @@ function mountOverlay(layers: OverlayLayers, target: string, extra: readonly str
   const fd = openSync(dirname(layers.lower[0]), 'r')
   try {
     const short = layers.lower.map((path) => join('/proc/self/fd', `${fd}`, basename(path)))
-    mount('overlay', target, 'overlay', 0, overlayOptions(layers, short, extra))
+    const shortest = overlayOptions(layers, short, extra)
+    if (Buffer.byteLength(shortest) > OPTIONS_LIMIT_BYTES) throw tooManyLayers(layers, target, shortest)
+    mount('overlay', target, 'overlay', 0, shortest)
   } finally {
     closeSync(fd)
   }
 }
+
+const tooManyLayers = ({ lower }: OverlayLayers, target: string, options: string): CriError =>
+  new CriError(
+    'failed-precondition',
+    `mount overlay on ${target}: ${lower.length} layers are too many: their names take ${Buffer.byteLength(options)} bytes, ` +
+      `and mount(2) takes ${OPTIONS_LIMIT_BYTES}: build the image with fewer layers`,
+  )
 
 function overlayOptions(
   { upper, work }: OverlayLayers,

@@ -89,6 +89,21 @@ test('an update leaves the OOM score as it is: no OCI runtime takes it, so it is
   expect(mergeResources(current, { ...noResources, oomScoreAdj: 900 })).toEqual(current)
 })
 
+test.for([
+  { from: 100, memory: 150, swap: 0, to: 150 },
+  { from: 100, memory: 150, swap: 120, to: 120 },
+  { from: 100, memory: 50, swap: 0, to: 100 },
+  { from: 0, memory: 150, swap: 0, to: 0 },
+  { from: -1, memory: 150, swap: 0, to: -1 },
+])('with memory $memory, swap $swap an earlier swap limit of $from becomes $to', (row) => {
+  const current = { ...noResources, memoryLimitBytes: 100, memorySwapLimitBytes: row.from }
+  const update = { ...noResources, memoryLimitBytes: row.memory, memorySwapLimitBytes: row.swap }
+  expect(mergeResources(current, update)).toMatchObject({
+    memoryLimitBytes: row.memory,
+    memorySwapLimitBytes: row.to,
+  })
+})
+
 test('an empty update changes nothing, and an update twice is an update once', () => {
   const anyResources = fc.record({
     cpuPeriodUs: fc.nat(),

@@ -36,7 +36,7 @@ export function mergeResources(current: Resources, update: Resources): Resources
     cpuQuotaUs: update.cpuQuotaUs || current.cpuQuotaUs,
     cpuShares: update.cpuShares || current.cpuShares,
     memoryLimitBytes: update.memoryLimitBytes || current.memoryLimitBytes,
-    memorySwapLimitBytes: update.memorySwapLimitBytes || current.memorySwapLimitBytes,
+    memorySwapLimitBytes: update.memorySwapLimitBytes || raisedSwap(current, update),
     oomScoreAdj: current.oomScoreAdj,
     cpusetCpus: update.cpusetCpus || current.cpusetCpus,
     cpusetMems: update.cpusetMems || current.cpusetMems,
@@ -44,6 +44,10 @@ export function mergeResources(current: Resources, update: Resources): Resources
     unified: { ...current.unified, ...update.unified },
   }
 }
+
+/** Memory and swap together are never less than memory: a limit that passes the earlier one takes it along. */
+const raisedSwap = ({ memorySwapLimitBytes: swap }: Resources, { memoryLimitBytes }: Resources): number =>
+  swap > 0 ? Math.max(swap, memoryLimitBytes) : swap
 
 /** A memory limit alone would let the container swap as much again, so that swap has the same where none is given. */
 function swapLimit({ memoryLimitBytes, memorySwapLimitBytes }: Resources, host: HostFacts): number {
