@@ -37,6 +37,13 @@ test('a path that hangs is given up at its deadline, by name', async () => {
   expect(await paths.mountSource('/srv')).toMatchObject({ path: '/srv' })
 })
 
+test('a log directory that hangs is given up at its deadline', async () => {
+  await using paths = new WorkerHostPaths({ worker, deadlineMs: 10_000 })
+  const hanging = paths.makeLogDirectory('/hang/logs')
+  vi.advanceTimersByTime(10_000)
+  await expect(hanging).rejects.toMatchObject({ kind: 'deadline-exceeded' })
+})
+
 test('other paths are answered while some hang', async () => {
   await using paths = new WorkerHostPaths({ worker })
   const hanging = ['/hang/1', '/hang/2', '/hang/3'].map((path) => paths.mountSource(path))

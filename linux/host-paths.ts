@@ -6,11 +6,12 @@ import type { MountSource } from './mount-source.ts'
 import { workerUrl } from './worker-url.ts'
 
 export type HostPathsRequest =
+  | { readonly ask: 'logDirectory'; readonly path: string }
   | { readonly ask: 'mountSource'; readonly path: string; readonly propagates: boolean }
   | { readonly ask: 'devices'; readonly path: string; readonly device: Device }
   | { readonly ask: 'allDevices'; readonly path: string }
 export type HostPathsAnswer =
-  | { readonly result: MountSource | readonly HostDevice[] }
+  | { readonly result: undefined | MountSource | readonly HostDevice[] }
   | { readonly error: { readonly kind: ErrorKind; readonly message: string } }
 
 export interface HostPathsOptions {
@@ -47,6 +48,10 @@ export class WorkerHostPaths implements HostPaths, AsyncDisposable {
     this.#deadlineMs = deadlineMs
     this.#idleMs = idleMs
     this.#url = worker ?? workerUrl(import.meta.url, 'host-paths')
+  }
+
+  makeLogDirectory(path: string): Promise<void> {
+    return this.#ask({ ask: 'logDirectory', path })
   }
 
   /** `propagates`: also tell whether it can, for a mount that is not private. */

@@ -2,6 +2,7 @@ import { parentPort } from 'node:worker_threads'
 import { CriError, describeError } from '#lib/errors.ts'
 import { allDevices, devicesOf } from './device-nodes.ts'
 import type { HostPathsAnswer, HostPathsRequest } from './host-paths.ts'
+import { makeLogDirectory } from './log-directory.ts'
 import { resolveMountSource } from './mount-source.ts'
 
 /** One request, one answer; all calls are synchronous, so that a hung one hangs this thread alone. */
@@ -19,8 +20,11 @@ function answer(request: HostPathsRequest): HostPathsAnswer {
   }
 }
 
-function ask(request: HostPathsRequest) {
+function ask(request: HostPathsRequest): Extract<HostPathsAnswer, { result: unknown }>['result'] {
   switch (request.ask) {
+    case 'logDirectory':
+      makeLogDirectory(request.path)
+      return undefined
     case 'mountSource':
       return resolveMountSource(request.path, request.propagates)
     case 'devices':

@@ -57,17 +57,6 @@ test('its /dev/shm is a tmpfs of that size, which a removal takes with what is i
   expect(readdirSync(directory)).toEqual([])
 })
 
-test('a log directory is made with its parents; one that cannot be is told of by its path', async () => {
-  await files.makeLogDirectory(at('logs/deep'))
-  await files.makeLogDirectory(at('logs/deep'))
-  expect(statSync(at('logs/deep')).mode & 0o777).toBe(0o755)
-  writeFileSync(at('logs/file'), '')
-  await expect(files.makeLogDirectory(at('logs/file/below'))).rejects.toMatchObject({
-    kind: 'failed-precondition',
-    message: expect.stringContaining(at('logs/file/below')),
-  })
-})
-
 test('what files are left of is known, also before there were any', async () => {
   expect(createSandboxFiles(at('none')).leftovers()).toEqual([])
   await files.create('a', plain)

@@ -1,8 +1,7 @@
 import { copyFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
-import { mkdir, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { hostname as hostHostname } from 'node:os'
 import { join } from 'node:path'
-import { CriError } from '#lib/errors.ts'
 import type { DnsConfig } from '#runtime/pod-sandbox/record.ts'
 import type { SandboxFiles } from '#runtime/ports.ts'
 import { MS_NODEV, MS_NOEXEC, MS_NOSUID, mount, unmount } from './libc.ts'
@@ -28,14 +27,6 @@ export function createSandboxFiles(directory: string): SandboxFiles {
         MS_NOSUID | MS_NODEV | MS_NOEXEC,
         `mode=1777,size=${shmSizeBytes}`,
       )
-    },
-
-    async makeLogDirectory(path) {
-      try {
-        await mkdir(path, { recursive: true, mode: 0o755 })
-      } catch (cause) {
-        throw new CriError('failed-precondition', `the pod's log directory ${path} cannot be made`, { cause })
-      }
     },
 
     async remove(id) {

@@ -89,7 +89,6 @@ export interface SandboxFilesRequest {
 /** The files that every container of a pod mounts: see SandboxPaths. */
 export interface SandboxFiles {
   create(sandboxId: string, request: SandboxFilesRequest): Promise<void>
-  makeLogDirectory(path: string): Promise<void>
   remove(sandboxId: string): Promise<void>
   /** The sandboxes that files are left of. */
   leftovers(): readonly string[]
@@ -147,6 +146,8 @@ export interface PodCgroups {
 
 /** Foreign paths of the host, which may hang (NFS): touched under a deadline, off the main thread. */
 export interface HostPaths {
+  /** With its parents (0755); one that is there is left as it is. */
+  makeLogDirectory(path: string): Promise<void>
   /**
    * Follows links to a mount's source; makes a missing one a directory (0755), as kubelet's users expect.
    * With `propagates` the answer says how mounts below it propagate.

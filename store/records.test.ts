@@ -54,7 +54,9 @@ test('a record that lacks any part of it is set aside, told of by its name, and 
     await records.put(good as never)
     expect((await records.all()).map(({ id }) => id)).toEqual(['good'])
     for (const part of parts.map((keys) => keys.join('.'))) {
-      expect(store.setAside()).toContainEqual(expect.stringContaining(` ${part}: ${part.replace(/\.\d$/, '')}`))
+      expect(store.setAside()).toContainEqual(
+        expect.stringContaining(` ${part}: ${part.replace(/\.\d$/, '')}`),
+      )
     }
   }
   store.close()

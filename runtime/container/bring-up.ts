@@ -81,7 +81,7 @@ function requireMountFeatures({ spec, handler }: ContainerRecord, options: Runti
 
 /** The monitor makes the log file, and not what lies between it and the pod's log directory. */
 async function makeLogDirectory({ logFile }: ContainerRecord, { ports }: RuntimeContext): Promise<void> {
-  if (logFile !== '') await ports.files.makeLogDirectory(posix.dirname(logFile))
+  if (logFile !== '') await ports.hostPaths.makeLogDirectory(posix.dirname(logFile))
 }
 
 async function mountSources({ spec }: ContainerRecord, { ports }: RuntimeContext) {

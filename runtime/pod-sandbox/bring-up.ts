@@ -34,7 +34,7 @@ export async function bringUpSandbox(
 }
 
 async function makeFiles({ id, spec }: SandboxRecord, { ports }: RuntimeContext): Promise<void> {
-  if (spec.logDirectory !== '') await ports.files.makeLogDirectory(spec.logDirectory)
+  if (spec.logDirectory !== '') await ports.hostPaths.makeLogDirectory(spec.logDirectory)
   await ports.files.create(id, {
     hostname: spec.namespaces.network === 'pod' ? spec.hostname : '',
     dns: spec.dns,

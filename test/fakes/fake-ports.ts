@@ -38,7 +38,7 @@ export function fakePorts(host: FakeHost, image: LocalImage = busybox): RuntimeP
     podCgroups: fakePodCgroups(host),
     rootfs: fakeRootfs(host, image),
     monitor: new FakeMonitor(host),
-    hostPaths: fakeHostPaths(),
+    hostPaths: fakeHostPaths(host),
     locks: fakeLocks(host),
   }
 }
@@ -106,9 +106,6 @@ function fakeFiles(host: FakeHost): SandboxFiles {
     async create(id) {
       host.files.add(id)
     },
-    async makeLogDirectory(path) {
-      host.logDirectories.add(path)
-    },
     async remove(id) {
       host.files.delete(id)
     },
@@ -165,8 +162,11 @@ function fakeRootfs(host: FakeHost, image: LocalImage): ImageRootfs {
   }
 }
 
-function fakeHostPaths(): HostPaths {
+function fakeHostPaths(host: FakeHost): HostPaths {
   return {
+    async makeLogDirectory(path) {
+      host.logDirectories.add(path)
+    },
     mountSource: async (path) => ({ path, kind: 'directory', propagation: 'shared' }),
     devices: async () => [],
     allDevices: async () => [],
