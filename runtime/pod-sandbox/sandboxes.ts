@@ -144,8 +144,9 @@ export class Sandboxes implements SandboxService {
   }
 }
 
+/** No two pods have the same, whatever their parts hold. */
 const nameOf = ({ namespace, name, uid, attempt }: PodMetadata): string =>
-  `${namespace}/${name}/${uid}/${attempt}`
+  [namespace, name, uid, `${attempt}`].map((part) => part.replace(/[%/]/g, encodeURIComponent)).join('/')
 
 function initOf(
   id: string,

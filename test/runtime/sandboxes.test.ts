@@ -40,6 +40,13 @@ test('the same request later gets the first one; after a stop it is told to ask 
   await expect(again).rejects.toThrow(new RegExp(`it is ${id} and is stopped.*higher attempt`))
 })
 
+test('pods whose names would be the same when joined by slashes are two', async () => {
+  const named = (namespace: string, name: string) =>
+    sandboxSpec({ metadata: { namespace, name, uid: 'u', attempt: 0 } })
+  const first = await sandboxes().run(named('a/b', 'c'))
+  expect(await sandboxes().run(named('a', 'b/c'))).not.toBe(first)
+})
+
 test('a pod on the host network has no attachment and no names of its own', async () => {
   const spec = sandboxSpec({ namespaces: { network: 'node', pid: 'container', ipc: 'node' } })
   const id = await sandboxes().run(spec)
