@@ -54,6 +54,12 @@ test.for([
     { ...bare, logDirectory: 'logs' },
     'pod default/web: log_directory is "logs": it must be an absolute path',
   ],
+  [
+    full({ 'dnsConfig.servers': ['1.1.1.1\nsearch evil'] }),
+    'dns_config.servers[0] is "1.1.1.1\\nsearch evil"',
+  ],
+  [full({ 'dnsConfig.searches': ['a', 'b c'] }), 'dns_config.searches[1] is "b c": it may have no blanks'],
+  [full({ 'dnsConfig.options': ['ndots:1\0'] }), 'dns_config.options[0] is "ndots:1\\u0000"'],
   [{ ...bare, hostname: 'x'.repeat(65) }, 'it may have 64 bytes'],
   [{ ...bare, hostname: 'a b' }, 'hostname is "a b"'],
   [full({ 'linux.cgroupParent': '/kubepods/../system' }), 'linux.cgroup_parent is /kubepods/../system'],

@@ -39,9 +39,9 @@ export function convertSandboxConfig(
       hostname: convertHostname(config.hostname),
       logDirectory: config.logDirectory === '' ? '' : absolute(config.logDirectory, 'log_directory'),
       dns: config.dnsConfig && {
-        servers: [...config.dnsConfig.servers],
-        searches: [...config.dnsConfig.searches],
-        options: [...config.dnsConfig.options],
+        servers: words(config.dnsConfig.servers, 'dns_config.servers'),
+        searches: words(config.dnsConfig.searches, 'dns_config.searches'),
+        options: words(config.dnsConfig.options, 'dns_config.options'),
       },
       portMappings: config.portMappings.map(convertPortMapping),
       labels: { ...config.labels },
@@ -80,6 +80,15 @@ function ignoreSandboxProcess(context: wire.LinuxSandboxSecurityContext): void {
   ignored(context.runAsUser?.value, 'no process')
   requireUserOfGroup(context.runAsGroup, context.runAsUser)
   ignored(context.runAsGroup?.value, 'no process')
+}
+
+/** A blank would make two words, or a line of its own, in resolv.conf. */
+function words(values: readonly string[], field: string): readonly string[] {
+  const bad = values.findIndex((value) => /[\s\p{Cc}]/u.test(value))
+  if (bad < 0) return [...values]
+  throw invalidArgument(
+    `${field}[${bad}] is ${JSON.stringify(values[bad])}: it may have no blanks and control characters`,
+  )
 }
 
 function convertHostname(hostname: string): string {
