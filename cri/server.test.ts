@@ -1,6 +1,6 @@
 import { mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { status } from '@grpc/grpc-js'
 import { expect, test } from 'vitest'
 import { ImageServiceDefinition } from '#proto/gen/runtime/v1/api.ts'
@@ -140,6 +140,21 @@ test('the socket is for its owner and group, and goes with the server', async ()
   expect(statSync(daemon.socketPath).mode & 0o777).toBe(0o660)
   await daemon[Symbol.asyncDispose]()
   expect(statSync(daemon.socketPath, { throwIfNoEntry: false })).toBeUndefined()
+})
+
+test('a missing directory of the socket is made, for all to enter; one that cannot be is named', async () => {
+  await using daemon = await served()
+  const { gate } = daemon
+  const { log } = recordingLog()
+  const options = { runtimeService: daemon.services.table, imageService, gate, log }
+  const directory = join(dirname(daemon.socketPath), 'new', 'run')
+  await using _server = await startCriServer({ socketPath: join(directory, 'cri.sock'), ...options })
+  expect(statSync(directory).mode & 0o777).toBe(0o755)
+  const below = join(daemon.socketPath, 'run', 'cri.sock')
+  await expect(startCriServer({ socketPath: below, ...options })).rejects.toMatchObject({
+    kind: 'failed-precondition',
+    message: `listen: the directory ${dirname(below)} of the CRI socket cannot be made: make it, or set another path`,
+  })
 })
 
 test('a path that cannot be listened on fails with the path', async () => {

@@ -1,4 +1,5 @@
-import { chmod } from 'node:fs/promises'
+import { chmod, mkdir } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { Server, ServerCredentials, setLogger } from '@grpc/grpc-js'
 import { CriError } from '#lib/errors.ts'
 import type { Log } from '#lib/log.ts'
@@ -12,7 +13,7 @@ export interface CriServer extends AsyncDisposable {
 }
 
 export interface CriServerOptions {
-  /** A path without a socket: who starts the daemon holds its lock and removes a stale one. */
+  /** A path without a socket: who starts the daemon holds its lock and removes a stale one. Its directory may be missing. */
   readonly socketPath: string
   readonly runtimeService: ServiceTable<typeof RuntimeServiceDefinition>
   readonly imageService: ServiceTable<typeof ImageServiceDefinition>
@@ -31,11 +32,25 @@ export async function startCriServer(options: CriServerOptions): Promise<CriServ
   })
   server.addService(...grpcService(RuntimeServiceDefinition, options.runtimeService, options))
   server.addService(...grpcService(ImageServiceDefinition, options.imageService, options))
+  await makeDirectoryOf(options.socketPath)
   await listen(server, options.socketPath)
   await chmod(options.socketPath, 0o660)
 
   const close = (drainMs: number): Promise<void> => drain(server, drainMs)
   return { close, [Symbol.asyncDispose]: () => close(0) }
+}
+
+async function makeDirectoryOf(socketPath: string): Promise<void> {
+  const directory = dirname(socketPath)
+  try {
+    await mkdir(directory, { recursive: true, mode: 0o755 })
+  } catch (cause) {
+    throw new CriError(
+      'failed-precondition',
+      `listen: the directory ${directory} of the CRI socket cannot be made: make it, or set another path`,
+      { cause },
+    )
+  }
 }
 
 function listen(server: Server, socketPath: string): Promise<void> {
