@@ -4,6 +4,7 @@ import {
   ContainerStatus,
   ImageServiceDefinition,
   KeyValue,
+  PodSandboxConfig,
   RuntimeServiceDefinition,
 } from './gen/runtime/v1/api.ts'
 import { normaliseProto } from './normalise.ts'
@@ -28,4 +29,14 @@ test('an environment value is bytes, a time a bigint', () => {
   const createdAt = 1_700_000_000_123_456_789n
   const copy = ContainerStatus.decode(ContainerStatus.encode({ ...empty, createdAt }).finish())
   expect(copy.createdAt).toBe(createdAt)
+})
+
+test('every key of a map arrives, also one that objects inherit', () => {
+  const labels: { [key: string]: string } = JSON.parse('{ "__proto__": "a", "constructor": "b", "c": "d" }')
+  const empty = PodSandboxConfig.decode(new Uint8Array())
+  const copy = PodSandboxConfig.decode(
+    PodSandboxConfig.encode({ ...empty, labels, annotations: labels }).finish(),
+  )
+  expect(Object.entries(copy.labels)).toEqual(Object.entries(labels))
+  expect(Object.entries({ ...copy.annotations })).toEqual(Object.entries(labels))
 })

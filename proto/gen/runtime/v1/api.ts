@@ -2370,7 +2370,7 @@ export const SecurityProfile: MessageFns<SecurityProfile> = {
 };
 
 function createBaseLinuxPodSandboxConfig(): LinuxPodSandboxConfig {
-  return { cgroupParent: "", securityContext: undefined, sysctls: {}, overhead: undefined, resources: undefined };
+  return { cgroupParent: "", securityContext: undefined, sysctls: globalThis.Object.create(null), overhead: undefined, resources: undefined };
 }
 
 export const LinuxPodSandboxConfig: MessageFns<LinuxPodSandboxConfig> = {
@@ -2605,8 +2605,8 @@ function createBasePodSandboxConfig(): PodSandboxConfig {
     logDirectory: "",
     dnsConfig: undefined,
     portMappings: [],
-    labels: {},
-    annotations: {},
+    labels: globalThis.Object.create(null),
+    annotations: globalThis.Object.create(null),
     linux: undefined,
     windows: undefined,
   };
@@ -3387,8 +3387,8 @@ function createBasePodSandboxStatus(): PodSandboxStatus {
     createdAt: 0n,
     network: undefined,
     linux: undefined,
-    labels: {},
-    annotations: {},
+    labels: globalThis.Object.create(null),
+    annotations: globalThis.Object.create(null),
     runtimeHandler: "",
   };
 }
@@ -3647,7 +3647,7 @@ export const PodSandboxStatus_AnnotationsEntry: MessageFns<PodSandboxStatus_Anno
 };
 
 function createBasePodSandboxStatusResponse(): PodSandboxStatusResponse {
-  return { status: undefined, info: {}, containersStatuses: [], timestamp: 0n };
+  return { status: undefined, info: globalThis.Object.create(null), containersStatuses: [], timestamp: 0n };
 }
 
 export const PodSandboxStatusResponse: MessageFns<PodSandboxStatusResponse> = {
@@ -3835,7 +3835,7 @@ export const PodSandboxStateValue: MessageFns<PodSandboxStateValue> = {
 };
 
 function createBasePodSandboxFilter(): PodSandboxFilter {
-  return { id: "", state: undefined, labelSelector: {} };
+  return { id: "", state: undefined, labelSelector: globalThis.Object.create(null) };
 }
 
 export const PodSandboxFilter: MessageFns<PodSandboxFilter> = {
@@ -4009,7 +4009,7 @@ export const ListPodSandboxRequest: MessageFns<ListPodSandboxRequest> = {
 };
 
 function createBasePodSandbox(): PodSandbox {
-  return { id: "", metadata: undefined, state: 0, createdAt: 0n, labels: {}, annotations: {}, runtimeHandler: "" };
+  return { id: "", metadata: undefined, state: 0, createdAt: 0n, labels: globalThis.Object.create(null), annotations: globalThis.Object.create(null), runtimeHandler: "" };
 }
 
 export const PodSandbox: MessageFns<PodSandbox> = {
@@ -4474,7 +4474,7 @@ export const PodSandboxStatsResponse: MessageFns<PodSandboxStatsResponse> = {
 };
 
 function createBasePodSandboxStatsFilter(): PodSandboxStatsFilter {
-  return { id: "", labelSelector: {} };
+  return { id: "", labelSelector: globalThis.Object.create(null) };
 }
 
 export const PodSandboxStatsFilter: MessageFns<PodSandboxStatsFilter> = {
@@ -4775,7 +4775,7 @@ export const StreamPodSandboxStatsResponse: MessageFns<StreamPodSandboxStatsResp
 };
 
 function createBasePodSandboxAttributes(): PodSandboxAttributes {
-  return { id: "", metadata: undefined, labels: {}, annotations: {} };
+  return { id: "", metadata: undefined, labels: globalThis.Object.create(null), annotations: globalThis.Object.create(null) };
 }
 
 export const PodSandboxAttributes: MessageFns<PodSandboxAttributes> = {
@@ -5675,7 +5675,7 @@ export const WindowsProcessUsage: MessageFns<WindowsProcessUsage> = {
 };
 
 function createBaseImageSpec(): ImageSpec {
-  return { image: "", annotations: {}, userSpecifiedImage: "", runtimeHandler: "", imageRef: "" };
+  return { image: "", annotations: globalThis.Object.create(null), userSpecifiedImage: "", runtimeHandler: "", imageRef: "" };
 }
 
 export const ImageSpec: MessageFns<ImageSpec> = {
@@ -5891,7 +5891,7 @@ function createBaseLinuxContainerResources(): LinuxContainerResources {
     cpusetCpus: "",
     cpusetMems: "",
     hugepageLimits: [],
-    unified: {},
+    unified: globalThis.Object.create(null),
     memorySwapLimitInBytes: 0n,
   };
 }
@@ -7387,8 +7387,8 @@ function createBaseContainerConfig(): ContainerConfig {
     envs: [],
     mounts: [],
     devices: [],
-    labels: {},
-    annotations: {},
+    labels: globalThis.Object.create(null),
+    annotations: globalThis.Object.create(null),
     logPath: "",
     stdin: false,
     stdinOnce: false,
@@ -8167,7 +8167,7 @@ export const ContainerStateValue: MessageFns<ContainerStateValue> = {
 };
 
 function createBaseContainerFilter(): ContainerFilter {
-  return { id: "", state: undefined, podSandboxId: "", labelSelector: {} };
+  return { id: "", state: undefined, podSandboxId: "", labelSelector: globalThis.Object.create(null) };
 }
 
 export const ContainerFilter: MessageFns<ContainerFilter> = {
@@ -8360,8 +8360,8 @@ function createBaseContainer(): Container {
     imageRef: "",
     state: 0,
     createdAt: 0n,
-    labels: {},
-    annotations: {},
+    labels: globalThis.Object.create(null),
+    annotations: globalThis.Object.create(null),
     imageId: "",
   };
 }
@@ -8838,8 +8838,8 @@ function createBaseContainerStatus(): ContainerStatus {
     imageRef: "",
     reason: "",
     message: "",
-    labels: {},
-    annotations: {},
+    labels: globalThis.Object.create(null),
+    annotations: globalThis.Object.create(null),
     mounts: [],
     logPath: "",
     resources: undefined,
@@ -9219,7 +9219,7 @@ export const ContainerStatus_AnnotationsEntry: MessageFns<ContainerStatus_Annota
 };
 
 function createBaseContainerStatusResponse(): ContainerStatusResponse {
-  return { status: undefined, info: {} };
+  return { status: undefined, info: globalThis.Object.create(null) };
 }
 
 export const ContainerStatusResponse: MessageFns<ContainerStatusResponse> = {
@@ -9439,7 +9439,7 @@ export const ContainerUser: MessageFns<ContainerUser> = {
 };
 
 function createBaseUpdateContainerResourcesRequest(): UpdateContainerResourcesRequest {
-  return { containerId: "", linux: undefined, windows: undefined, annotations: {} };
+  return { containerId: "", linux: undefined, windows: undefined, annotations: globalThis.Object.create(null) };
 }
 
 export const UpdateContainerResourcesRequest: MessageFns<UpdateContainerResourcesRequest> = {
@@ -10580,7 +10580,7 @@ export const ImageStatusRequest: MessageFns<ImageStatusRequest> = {
 };
 
 function createBaseImageStatusResponse(): ImageStatusResponse {
-  return { image: undefined, info: {} };
+  return { image: undefined, info: globalThis.Object.create(null) };
 }
 
 export const ImageStatusResponse: MessageFns<ImageStatusResponse> = {
@@ -11519,7 +11519,7 @@ export const RuntimeFeatures: MessageFns<RuntimeFeatures> = {
 };
 
 function createBaseStatusResponse(): StatusResponse {
-  return { status: undefined, info: {}, runtimeHandlers: [], features: undefined };
+  return { status: undefined, info: globalThis.Object.create(null), runtimeHandlers: [], features: undefined };
 }
 
 export const StatusResponse: MessageFns<StatusResponse> = {
@@ -12136,7 +12136,7 @@ export const ListContainerStatsRequest: MessageFns<ListContainerStatsRequest> = 
 };
 
 function createBaseContainerStatsFilter(): ContainerStatsFilter {
-  return { id: "", podSandboxId: "", labelSelector: {} };
+  return { id: "", podSandboxId: "", labelSelector: globalThis.Object.create(null) };
 }
 
 export const ContainerStatsFilter: MessageFns<ContainerStatsFilter> = {
@@ -12402,7 +12402,7 @@ export const StreamContainerStatsResponse: MessageFns<StreamContainerStatsRespon
 };
 
 function createBaseContainerAttributes(): ContainerAttributes {
-  return { id: "", metadata: undefined, labels: {}, annotations: {} };
+  return { id: "", metadata: undefined, labels: globalThis.Object.create(null), annotations: globalThis.Object.create(null) };
 }
 
 export const ContainerAttributes: MessageFns<ContainerAttributes> = {
@@ -13632,7 +13632,7 @@ export const CheckpointContainerResponse: MessageFns<CheckpointContainerResponse
 };
 
 function createBaseCheckpointPodRequest(): CheckpointPodRequest {
-  return { podSandboxId: "", outputPath: "", containerIds: [], options: {} };
+  return { podSandboxId: "", outputPath: "", containerIds: [], options: globalThis.Object.create(null) };
 }
 
 export const CheckpointPodRequest: MessageFns<CheckpointPodRequest> = {
@@ -13806,7 +13806,7 @@ export const CheckpointPodResponse: MessageFns<CheckpointPodResponse> = {
 };
 
 function createBaseRestorePodRequest(): RestorePodRequest {
-  return { checkpointPath: "", config: undefined, runtimeHandler: "", options: {}, containerConfigs: [] };
+  return { checkpointPath: "", config: undefined, runtimeHandler: "", options: globalThis.Object.create(null), containerConfigs: [] };
 }
 
 export const RestorePodRequest: MessageFns<RestorePodRequest> = {
