@@ -1,4 +1,4 @@
-import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync } from 'node:fs'
+import { closeSync, mkdirSync, mkdtempSync, openSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
@@ -33,6 +33,18 @@ test('a dead file system costs its own requests their deadline, and no other any
     expect(outcome).toMatchObject({ status: 'rejected', reason: { kind: 'deadline-exceeded' } })
   }
   expect(await paths.mountSource('/etc')).toEqual({ path: '/etc', kind: 'directory' })
+})
+
+test('a dead file system takes few threads, however often it is asked for, and is looked at again when it answers', async () => {
+  await using paths = new WorkerHostPaths({ deadlineMs: 500 })
+  const dead = await deadFileSystem()
+  const ask = (n: number) => paths.mountSource(join(dead.mountPoint, `${n}`)).catch((error: unknown) => error)
+  const before = readdirSync('/proc/self/task').length
+  await Promise.all(Array.from({ length: 20 }, (_, n) => ask(n)))
+  for (let n = 20; n < 60; n += 1) expect(await ask(n)).toMatchObject({ kind: 'unavailable' })
+  expect(readdirSync('/proc/self/task').length - before).toBeLessThanOrEqual(4)
+  await dead[Symbol.asyncDispose]()
+  await expect.poll(() => ask(0)).not.toMatchObject({ kind: 'unavailable' })
 })
 
 test('a process with a hung worker can still end, by exitNow', async () => {

@@ -63,6 +63,57 @@ test('what waits behind paths that hang is answered once they are given up', asy
   expect(await waiting).toMatchObject({ path: '/srv' })
 })
 
+test('a fresh path waits a second for paths that may hang, and not for their deadline', async () => {
+  await using paths = new WorkerHostPaths({ worker })
+  const given = Promise.allSettled([1, 2, 3, 4].map((n) => paths.mountSource(`/hang/${n}`)))
+  const waiting = paths.mountSource('/srv')
+  vi.advanceTimersByTime(1_000)
+  expect(await waiting).toMatchObject({ path: '/srv' })
+  vi.advanceTimersByTime(9_000)
+  await given
+})
+
+test('what hangs is refused at once with what is below it, what waited for it too, until it lets go', async () => {
+  await using paths = new WorkerHostPaths({ worker })
+  const first = paths.mountSource('/hang')
+  vi.advanceTimersByTime(1_000)
+  const waiting = paths.mountSource('/hang/waiting')
+  vi.advanceTimersByTime(9_000)
+  const late = paths.mountSource('/hang/late')
+  const other = paths.mountSource('/srv')
+  await expect(first).rejects.toMatchObject({ kind: 'deadline-exceeded' })
+  for (const refused of [waiting, late]) {
+    await expect(refused).rejects.toMatchObject({
+      kind: 'unavailable',
+      message: expect.stringMatching(/while these do not answer: \/hang: .*umount -f/),
+    })
+  }
+  expect(await other).toMatchObject({ path: '/srv' })
+  // The kernel lets go of this one at once, and then it is looked at again.
+  await expect.poll(() => kindOf(paths.mountSource('/hang'))).toBe('deadline-exceeded')
+})
+
+test('no more than sixteen hang at a time: then all is refused at once', async () => {
+  await using paths = new WorkerHostPaths({ worker })
+  const hanging = Array.from({ length: 16 }, (_, n) => paths.mountSource(`/hang${n}`))
+  const given = Promise.allSettled(hanging)
+  vi.advanceTimersByTime(4_000)
+  await expect(paths.mountSource('/srv')).rejects.toMatchObject({ kind: 'unavailable' })
+  vi.advanceTimersByTime(10_000)
+  for (const outcome of await given) {
+    expect(outcome).toMatchObject({ status: 'rejected', reason: { kind: 'deadline-exceeded' } })
+  }
+})
+
+/** How a look ends that is given no time. */
+async function kindOf(look: Promise<unknown>): Promise<unknown> {
+  vi.advanceTimersByTime(10_000)
+  return look.then(
+    () => 'answered',
+    (error: { readonly kind: string }) => error.kind,
+  )
+}
+
 test('a worker that fails fails its own request only', async () => {
   await using paths = new WorkerHostPaths({ worker })
   await expect(paths.mountSource('/crash')).rejects.toThrow('/crash')

@@ -1,8 +1,10 @@
+import { readFileSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
 import { CriError, type ErrorKind } from '#lib/errors.ts'
 import type { Device } from '#runtime/container/record.ts'
 import type { HostDevice, HostPaths } from '#runtime/ports.ts'
 import type { MountSource } from './mount-source.ts'
+import { hangsWith, isWithin } from './mountinfo.ts'
 import { workerUrl } from './worker-url.ts'
 
 export type HostPathsRequest =
@@ -27,22 +29,35 @@ interface Job {
   readonly reject: (error: Error) => void
 }
 
-/** Each may hang with a path of its own; more requests than that wait for one another. */
-const MAX_WORKERS = 4
+/** What a worker is at. */
+interface Look {
+  readonly path: string
+  /** Once it is slow: what is taken to hang with the path. */
+  stuckAt: string | undefined
+  /** It has missed its deadline; its thread ends when the kernel lets go of it. */
+  isHung: boolean
+}
+
+/** After this time a look keeps no other path waiting. */
+const SLOW_MS = 1_000
+/** That are not slow. */
+const MAX_FRESH = 4
+/** Looks at one time, hung ones with them: threads take memory. */
+const MAX_LOOKS = 16
 
 /**
  * Touches foreign paths in workers that may hang (a dead NFS server): a request that misses its deadline throws
- * deadline-exceeded, and its worker is given up, to end whenever the kernel lets go of it. A hung one never holds
- * up the next request. At rest there is none.
+ * deadline-exceeded, and its worker is given up, to end whenever the kernel lets go of it. Until then what hangs with
+ * that path is refused at once (unavailable); other paths do not wait for it. At rest there is no worker.
  */
 export class WorkerHostPaths implements HostPaths, AsyncDisposable {
   readonly #deadlineMs: number
   readonly #idleMs: number
   readonly #url: URL
-  readonly #queue: Job[] = []
+  readonly #waiting = new Set<Job>()
   readonly #idle = new Map<Worker, NodeJS.Timeout>()
   readonly #ending = new Set<Promise<unknown>>()
-  #busy = 0
+  readonly #looks = new Map<Worker, Look>()
 
   constructor({ deadlineMs = 10_000, idleMs = 10_000, worker }: HostPathsOptions = {}) {
     this.#deadlineMs = deadlineMs
@@ -75,17 +90,28 @@ export class WorkerHostPaths implements HostPaths, AsyncDisposable {
 
   #ask<Result>(request: HostPathsRequest): Promise<Result> {
     const { promise, resolve, reject } = Promise.withResolvers<Result>()
-    this.#queue.push({ request, resolve: resolve as Job['resolve'], reject })
-    this.#startNext()
+    this.#waiting.add({ request, resolve: resolve as Job['resolve'], reject })
+    this.#startWaiting()
     return promise
   }
 
-  #startNext(): void {
-    if (this.#busy === MAX_WORKERS) return
-    const job = this.#queue.shift()
-    if (job === undefined) return
-    this.#busy += 1
-    this.#run(job, this.#takeIdle() ?? this.#newWorker())
+  #startWaiting(): void {
+    const stuck = [...this.#looks.values()].filter(({ stuckAt }) => stuckAt !== undefined)
+    for (const job of [...this.#waiting]) {
+      const { path } = job.request
+      const obstacles = stuck.filter(({ stuckAt }) => stuckAt !== undefined && isWithin(path, stuckAt))
+      if (obstacles.some(({ isHung }) => isHung) || stuck.length === MAX_LOOKS) {
+        this.#waiting.delete(job)
+        job.reject(refused(path, obstacles.length > 0 ? obstacles : stuck))
+      } else if (
+        obstacles.length === 0 &&
+        this.#looks.size - stuck.length < MAX_FRESH &&
+        this.#looks.size < MAX_LOOKS
+      ) {
+        this.#waiting.delete(job)
+        this.#run(job, this.#takeIdle() ?? this.#newWorker())
+      }
+    }
   }
 
   #takeIdle(): Worker | undefined {
@@ -106,14 +132,20 @@ export class WorkerHostPaths implements HostPaths, AsyncDisposable {
   }
 
   #run({ request, resolve, reject }: Job, worker: Worker): void {
-    const finish = (isReusable: boolean, settle: () => void): void => {
+    const look: Look = { path: request.path, stuckAt: undefined, isHung: false }
+    this.#looks.set(worker, look)
+    const leave = (): void => {
+      clearTimeout(slow)
       clearTimeout(deadline)
       worker.off('message', answered).off('error', failed)
+    }
+    const finish = (isReusable: boolean, settle: () => void): void => {
+      leave()
+      this.#looks.delete(worker)
       if (isReusable) this.#rest(worker)
       else this.#end(worker)
-      this.#busy -= 1
       settle()
-      this.#startNext()
+      this.#startWaiting()
     }
     const answered = (answer: HostPathsAnswer): void =>
       finish(true, () => {
@@ -122,9 +154,30 @@ export class WorkerHostPaths implements HostPaths, AsyncDisposable {
       })
     const failed = (cause: unknown): void =>
       finish(false, () => reject(new Error(`the worker that looked at ${request.path} failed`, { cause })))
-    const deadline = setTimeout(() => finish(false, () => reject(this.#tooLate(request))), this.#deadlineMs)
+    const slow = setTimeout(() => this.#holdUp(look), SLOW_MS)
+    const deadline = setTimeout(() => {
+      leave()
+      look.isHung = true
+      reject(this.#tooLate(request))
+      this.#giveUp(worker, look)
+    }, this.#deadlineMs)
     worker.on('message', answered).on('error', failed).ref()
     worker.postMessage(request)
+  }
+
+  /** A slow look holds up those at what may hang with it, and no other. */
+  #holdUp(look: Look): void {
+    look.stuckAt ??= hangsWith(look.path, readFileSync('/proc/self/mountinfo', 'utf8'))
+    this.#startWaiting()
+  }
+
+  #giveUp(worker: Worker, look: Look): void {
+    worker.once('exit', () => {
+      this.#looks.delete(worker)
+      this.#startWaiting()
+    })
+    this.#end(worker)
+    this.#holdUp(look)
   }
 
   #rest(worker: Worker): void {
@@ -144,8 +197,17 @@ export class WorkerHostPaths implements HostPaths, AsyncDisposable {
   #tooLate({ path }: HostPathsRequest): CriError {
     return new CriError(
       'deadline-exceeded',
-      `host path ${path} did not answer within ${this.#deadlineMs / 1000} s: ` +
-        'is it on a network file system whose server is down? Unmount it, or bring the server back',
+      `host path ${path} did not answer within ${this.#deadlineMs / 1000} s: ${REMEDY}`,
     )
   }
 }
+
+const REMEDY =
+  'is it on a network file system whose server is down? Bring the server back, or unmount it by force (umount -f)'
+
+const refused = (path: string, looks: readonly Look[]): CriError =>
+  new CriError(
+    'unavailable',
+    `host path ${path} is not looked at while these do not answer: ` +
+      `${[...new Set(looks.map(({ stuckAt }) => stuckAt))].join(', ')}: ${REMEDY}`,
+  )

@@ -1,5 +1,6 @@
 import { lstatSync, mkdirSync, readFileSync, readlinkSync, realpathSync, type Stats, statSync } from 'node:fs'
 import { CriError, type ErrorKind, errnoOf } from '#lib/errors.ts'
+import { mountOf } from './mountinfo.ts'
 
 export interface MountSource {
   readonly path: string
@@ -27,25 +28,12 @@ export function resolveMountSource(hostPath: string, propagates: boolean): Mount
   return { path, kind, propagation: propagationOf(path, readFileSync('/proc/self/mountinfo', 'utf8')) }
 }
 
-/** Of the mount that a path lies on: proc_pid_mountinfo(5). Of mounts at one place the last is on top. */
+/** Of the mount that a path lies on. */
 export function propagationOf(path: string, mountinfo: string): Propagation {
-  let best = { mountPoint: '', tags: '' }
-  for (const line of mountinfo.split('\n')) {
-    const [left = ''] = line.split(' - ')
-    const [, , , , escaped = '', , ...tags] = left.split(' ')
-    const mountPoint = escaped.replace(/\\(\d{3})/g, (_, octal) =>
-      String.fromCharCode(Number.parseInt(octal, 8)),
-    )
-    if (mountPoint.length >= best.mountPoint.length && isWithin(path, mountPoint)) {
-      best = { mountPoint, tags: tags.join(' ') }
-    }
-  }
-  if (best.tags.includes('shared:')) return 'shared'
-  return best.tags.includes('master:') ? 'slave' : 'private'
+  const tags = mountOf(path, mountinfo)?.tags ?? ''
+  if (tags.includes('shared:')) return 'shared'
+  return tags.includes('master:') ? 'slave' : 'private'
 }
-
-const isWithin = (path: string, directory: string): boolean =>
-  directory === '/' || path === directory || (directory !== '' && path.startsWith(`${directory}/`))
 
 function existing(path: string): string | undefined {
   try {
