@@ -118,9 +118,16 @@ testOnEach("%s: /dev/shm is shared in a pod and is not the host's", async (handl
 testOnEach('%s: sysctls are set in the pod and not on the host', async (handler) => {
   const host = ['net/ipv4/ip_unprivileged_port_start', 'kernel/shm_rmid_forced'].map(readSysctl)
   await using pod = await runPod(daemon(), handler, {
-    linux: { sysctls: { 'net.ipv4.ip_unprivileged_port_start': '81', 'kernel.shm_rmid_forced': '1' } },
+    linux: {
+      sysctls: {
+        'net.ipv4.ip_unprivileged_port_start': '81',
+        'net.ipv4.conf.eth0.rp_filter': '2',
+        'kernel.shm_rmid_forced': '1',
+      },
+    },
   })
   const container = await pod.run()
+  expect(await container.exec('cat', '/proc/sys/net/ipv4/conf/eth0/rp_filter')).toBe('2')
   expect(await container.exec('cat', '/proc/sys/net/ipv4/ip_unprivileged_port_start')).toBe('81')
   expect(await container.exec('cat', '/proc/sys/kernel/shm_rmid_forced')).toBe('1')
   expect(['net/ipv4/ip_unprivileged_port_start', 'kernel/shm_rmid_forced'].map(readSysctl)).toEqual(host)
