@@ -19,7 +19,7 @@ const full = (changes: Changes = {}): ContainerConfig =>
     workingDir: '/srv',
     'mounts.0': { ...mount, selinuxRelabel: true },
     'devices.0': { containerPath: '/dev/a', hostPath: '/dev/b', permissions: 'rwm' },
-    logPath: 'nginx/0.log',
+    logPath: './nginx//old/../0.log',
     CDIDevices: [],
     stopSignal: Signal.SIGNAL_SIGRTMINPLUS3,
     [`${security}.capabilities.addAmbientCapabilities`]: [],

@@ -82,7 +82,7 @@ function convertLogPath(logPath: string): string {
     logPath === '' ||
     !(posix.isAbsolute(path) || path.split('/').includes('..') || path.endsWith('/') || path === '.')
   ) {
-    return logPath
+    return logPath === '' ? '' : path
   }
   throw invalidArgument(
     `log_path is ${logPath}: it must be a file below the pod's log_directory, as web/0.log`,

@@ -211,20 +211,6 @@ onEach('%s: many containers at once are each their own', async (handler) => {
   expect(containers.flatMap(({ id }) => lab.leftOf(id))).toEqual([])
 })
 
-test.for([
-  ['in a directory that is not there', 'no/such.log', 'No such file or directory'],
-  ['that is a directory', '.', 'Is a directory'],
-] as const)("a log %s is told of by its path and the monitor's own words", async ([, name, words]) => {
-  const logFile = join(lab.directory, name)
-  const request = { ...lab.request(handlers[0] ?? 'runc', 'true'), logFile }
-  await expect(lab.monitor().create(request)).rejects.toMatchObject({
-    kind: 'failed-precondition',
-    message: expect.stringMatching(new RegExp(`${request.id}.*log file.*${words}.*${logFile}`)),
-  })
-  await lab.monitor().remove(request.id, request.handler)
-  expect(lab.leftOf(request.id)).toEqual([])
-})
-
 test('a runtime that is not there is told of by its path', async () => {
   const request = lab.request('missing', 'true')
   await expect(lab.monitor().create(request)).rejects.toThrow('/no/such/runtime')

@@ -1,15 +1,6 @@
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { readFile, rm } from 'node:fs/promises'
-import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { dirname, join } from 'node:path'
 import { CriError, errnoOf } from '#lib/errors.ts'
 import type {
   ContainerMonitor,
@@ -24,6 +15,7 @@ import { type Cgroup, type CgroupHierarchies, cgroupAt, cgroupDirectory } from '
 import { bundleOf, type MonitorPaths, requestLogReopen, startConmon } from './conmon.ts'
 import { execSync, killAbandonedExecs } from './exec-sync.ts'
 import { ExitFiles } from './exit-files.ts'
+import { prepareLogFile, reopenLogFile } from './log-file.ts'
 import { killMonitors, monitorsById } from './monitor-processes.ts'
 import type { HeldLocks } from './object-lock.ts'
 import { bundleConfig, type OciRuntime } from './oci-runtime.ts'
@@ -41,8 +33,6 @@ export interface MonitorOptions {
   readonly watcher: ProcessWatcher
   readonly monitorCgroup: { readonly add: (pid: number) => void }
 }
-
-const REOPEN_TIMEOUT_MS = 5_000
 
 /**
  * The port on conmon and an OCI runtime. Each container has a directory `home`: the bundle, the pid file,
@@ -70,7 +60,8 @@ export class ConmonMonitor implements ContainerMonitor, Disposable {
 
   async create(request: MonitorRequest): Promise<{ readonly init: Process; readonly monitor: Process }> {
     const { conmonPath, paths, monitorCgroup, watcher } = this.#options
-    const { id } = request
+    const { id, logFile, logDirectory = dirname(logFile) } = request
+    if (logFile !== '') await prepareLogFile(logDirectory, logFile)
     mkdirSync(bundleOf(paths, id), { recursive: true, mode: 0o700 })
     writeFileSync(join(paths.home(id), 'cgroup'), request.cgroupsPath)
     this.#oomKills.begin(paths.home(id), request.cgroupsPath)
@@ -126,16 +117,7 @@ export class ConmonMonitor implements ContainerMonitor, Disposable {
   }
 
   async reopenLog(id: string, logFile: string): Promise<void> {
-    const before = inodeOf(logFile)
-    requestLogReopen(this.#options.paths, id)
-    const deadline = performance.now() + REOPEN_TIMEOUT_MS
-    // Renamed away: the new file shows that it is done. Still there: nothing changes that could be seen.
-    while (before === undefined && inodeOf(logFile) === undefined) {
-      if (performance.now() > deadline) {
-        throw new CriError('deadline-exceeded', `container ${id}: its monitor did not reopen ${logFile}`)
-      }
-      await sleep(2)
-    }
+    await reopenLogFile(id, logFile, () => requestLogReopen(this.#options.paths, id))
   }
 
   async ended({ id, init, monitor }: MonitoredContainer): Promise<void> {
@@ -246,5 +228,3 @@ function renameAway(path: string): void {
     if (!['ENOENT', 'ENOTEMPTY', 'EEXIST'].includes(errnoOf(error) ?? '')) throw error
   }
 }
-
-const inodeOf = (path: string): number | undefined => statSync(path, { throwIfNoEntry: false })?.ino

@@ -10,7 +10,9 @@ export interface MonitorRequest {
   readonly tty: boolean
   readonly stdin: boolean
   readonly stdinOnce: boolean
-  /** '' for none. */
+  /** The pod's, which is there; by itself the directory of the log file. */
+  readonly logDirectory?: string
+  /** Below the log directory, perhaps in directories that are not there yet; '' for none. */
   readonly logFile: string
 }
 

@@ -1,4 +1,3 @@
-import { posix } from 'node:path'
 import { CriError, invalidArgument } from '#lib/errors.ts'
 import { buildOciSpec, type ContainerNamespaces } from '../oci-spec/build-spec.ts'
 import { cgroupsPath } from '../oci-spec/cgroups-path.ts'
@@ -31,7 +30,7 @@ export async function bringUpContainer(
   const foreign = Promise.all([
     mountSources(record, context),
     devices(record, context),
-    makeLogDirectory(record, context),
+    makeLogDirectory(record, sandbox, context),
   ])
   const mounted = ports.rootfs.mount(id, record.imageId)
   await Promise.allSettled([foreign, mounted]) // Neither may still act when a failure of the other is torn down.
@@ -63,7 +62,7 @@ export async function bringUpContainer(
   const { handler, logFile } = record
   const started = await ports.monitor.create({
     ...{ id, handler, ociSpec, cgroupsPath: path },
-    ...{ tty, stdin, stdinOnce, logFile },
+    ...{ tty, stdin, stdinOnce, logFile, logDirectory: sandbox.spec.logDirectory },
   })
   return { user, ...started }
 }
@@ -79,9 +78,13 @@ function requireMountFeatures({ spec, handler }: ContainerRecord, options: Runti
   )
 }
 
-/** The monitor makes the log file, and not what lies between it and the pod's log directory. */
-async function makeLogDirectory({ logFile }: ContainerRecord, { ports }: RuntimeContext): Promise<void> {
-  if (logFile !== '') await ports.hostPaths.makeLogDirectory(posix.dirname(logFile))
+/** The pod's, again: someone may have cleaned up. The monitor makes what is below it. */
+async function makeLogDirectory(
+  { logFile }: ContainerRecord,
+  { spec }: SandboxRecord,
+  { ports }: RuntimeContext,
+): Promise<void> {
+  if (logFile !== '') await ports.hostPaths.makeLogDirectory(spec.logDirectory)
 }
 
 async function mountSources({ spec }: ContainerRecord, { ports }: RuntimeContext) {
