@@ -3,6 +3,13 @@ import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { CriError } from '#lib/errors.ts'
 
+/** Of the database's file, and of its log: what is stopped and removed on a full disk is written there. */
+const RESERVED_BYTES = 1 << 20
+/** The log is begun anew before it outgrows what is reserved; pages are of 4 KiB. */
+const CHECKPOINT_PAGES = 200
+const SQLITE_FULL = 13
+const BEGIN_LOG_ANEW = 'PRAGMA wal_checkpoint(RESTART)'
+
 /**
  * Opens a database in WAL mode and brings its schema up to date. `migrations[n]` leads from version n to n + 1.
  * `synchronous`: NORMAL survives a killed daemon, FULL a power loss.
@@ -17,6 +24,7 @@ export function openDatabase(
   try {
     database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = ${synchronous}; PRAGMA foreign_keys = ON`)
     migrate(database, path, migrations)
+    if (path !== ':memory:') reserve(database)
     return database
   } catch (error) {
     database.close()
@@ -36,3 +44,44 @@ function migrate(database: DatabaseSync, path: string, migrations: readonly stri
     if (index >= version) database.exec(`BEGIN; ${migration}; PRAGMA user_version = ${index + 1}; COMMIT`)
   }
 }
+
+/** Both files keep the size that this gives them: SQLite writes into their free pages before it asks for more. */
+function reserve(database: DatabaseSync): void {
+  const steps = [
+    `PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}`,
+    'CREATE TABLE IF NOT EXISTS reserve (bytes BLOB) STRICT',
+    `INSERT INTO reserve VALUES (zeroblob(${RESERVED_BYTES}))`,
+    'DROP TABLE IF EXISTS reserve',
+    BEGIN_LOG_ANEW,
+  ]
+  for (const step of steps) {
+    try {
+      database.exec(step)
+    } catch (error) {
+      if (!isFull(error)) throw error // A disk that is full already does without, as far as it goes.
+    }
+  }
+}
+
+/** Writes, a second time with the log begun anew where the disk is full; throws resource-exhausted if it still is. */
+export function write<Result>(database: DatabaseSync, work: () => Result): Result {
+  try {
+    return work()
+  } catch (error) {
+    if (!isFull(error)) throw error
+  }
+  try {
+    database.exec(BEGIN_LOG_ANEW)
+    return work()
+  } catch (cause) {
+    if (!isFull(cause)) throw cause
+    throw new CriError(
+      'resource-exhausted',
+      `${database.location()} cannot be written: free space on its file system`,
+      { cause },
+    )
+  }
+}
+
+const isFull = (thrown: unknown): boolean =>
+  thrown instanceof Error && 'errcode' in thrown && thrown.errcode === SQLITE_FULL

@@ -1,6 +1,6 @@
 import type { DatabaseSync, SQLInputValue, SQLOutputValue } from 'node:sqlite'
 import type { ImageNames, ImageRecords, StoredImage, StoredLayer } from '#image/image-records.ts'
-import { openDatabase } from './database.ts'
+import { openDatabase, write } from './database.ts'
 
 /** rootfs_layers.layer has no foreign key: a root file system outlives a layer that was lost, to be removed. */
 const migrations = [
@@ -51,18 +51,23 @@ function runnerOf(database: DatabaseSync) {
   return {
     all: (sql: string, ...values: SQLInputValue[]): readonly Row[] => statement(sql).all(...values),
     one: (sql: string, ...values: SQLInputValue[]): Row | undefined => statement(sql).get(...values),
-    write: (sql: string, ...values: SQLInputValue[]): void => void statement(sql).run(...values),
-    transaction<Result>(work: () => Result): Result {
-      database.exec('BEGIN IMMEDIATE')
-      try {
-        const result = work()
-        database.exec('COMMIT')
-        return result
-      } catch (error) {
-        if (database.isTransaction) database.exec('ROLLBACK')
-        throw error
-      }
+    write(sql: string, ...values: SQLInputValue[]): void {
+      const run = () => void statement(sql).run(...values)
+      if (database.isTransaction) run()
+      else write(database, run)
     },
+    transaction: <Result>(work: () => Result): Result =>
+      write(database, () => {
+        database.exec('BEGIN IMMEDIATE')
+        try {
+          const result = work()
+          database.exec('COMMIT')
+          return result
+        } catch (error) {
+          if (database.isTransaction) database.exec('ROLLBACK')
+          throw error
+        }
+      }),
   }
 }
 

@@ -4,7 +4,7 @@ import { describeError } from '#lib/errors.ts'
 import type { ContainerRecord } from '#runtime/container/record.ts'
 import type { SandboxRecord } from '#runtime/pod-sandbox/record.ts'
 import type { ContainerRecords, Records, SandboxRecords } from '#runtime/ports.ts'
-import { openDatabase } from './database.ts'
+import { openDatabase, write } from './database.ts'
 import { containerRecordSchema, sandboxRecordSchema } from './record-schemas.ts'
 
 export interface RecordStore {
@@ -49,11 +49,11 @@ function recordsIn<Item extends { readonly id: string }>(
 
   return {
     async put(record) {
-      put.run(record.id, JSON.stringify(record))
+      write(database, () => put.run(record.id, JSON.stringify(record)))
     },
 
     async remove(id) {
-      remove.run(id)
+      write(database, () => remove.run(id))
     },
 
     async all() {
