@@ -51,9 +51,18 @@ export function createAttachmentCache(directory: string): AttachmentCache {
 
     async write(attachment) {
       const unfinished = join(directory, attachment.sandboxId + UNFINISHED)
-      await mkdir(directory, { recursive: true, mode: 0o700 })
-      await writeFile(unfinished, JSON.stringify(attachment), { mode: 0o600 })
-      await rename(unfinished, path(attachment.sandboxId))
+      try {
+        await mkdir(directory, { recursive: true, mode: 0o700 })
+        await writeFile(unfinished, JSON.stringify(attachment), { mode: 0o600 })
+        await rename(unfinished, path(attachment.sandboxId))
+      } catch (cause) {
+        if (errnoOf(cause) !== 'ENOSPC' && errnoOf(cause) !== 'EDQUOT') throw cause
+        throw new CriError(
+          'resource-exhausted',
+          `the CNI attachment in ${unfinished} cannot be written: free space on its file system`,
+          { cause },
+        )
+      }
     },
 
     async remove(sandboxId) {

@@ -1,6 +1,7 @@
 import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { createAttachmentCache } from '#cni/attachment-cache.ts'
 import { mount, unmount } from '#linux/libc.ts'
 import { openImageRecords } from '#store/image-records.ts'
 import { openRecords } from '#store/records.ts'
@@ -92,6 +93,25 @@ test('what does not fit any more is refused as such, with the path, and harms no
   rmSync(join(disk, 'big'))
   await records.sandboxes.put(large)
   records.close()
+})
+
+test('an attachment that cannot be written down is refused as such, with the path, and removed without room', async () => {
+  const cache = createAttachmentCache(join(disk, 'cni'))
+  fill()
+  const network = {
+    name: 'pods',
+    cniVersion: '1.0.0',
+    disableCheck: false,
+    disableGC: false,
+    plugins: [],
+  } as const
+  const attachment = { sandboxId: 'a', ifName: 'eth0', netnsPath: '', cniArgs: '', capabilityArgs: {} }
+  await expect(cache.write({ ...attachment, network: { ...network, plugins: [] } })).rejects.toMatchObject({
+    kind: 'resource-exhausted',
+    message: expect.stringContaining(join(disk, 'cni/a.json.new')),
+  })
+  await cache.remove('a')
+  expect(await cache.sandboxIds()).toEqual([])
 })
 
 test('records that were left by a killed daemon can be opened and removed on a full disk', async () => {
