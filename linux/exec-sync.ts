@@ -1,6 +1,6 @@
-import { closeSync, mkdirSync, openSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { Socket } from 'node:net'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { CriError, errnoOf } from '#lib/errors.ts'
 import type { ExecRequest, ExecResult } from '#runtime/monitor-port.ts'
 import type { Cgroup } from './cgroups.ts'
@@ -36,7 +36,7 @@ export async function execSync(request: ExecRequest, environment: ExecEnvironmen
   const slot = held.use(takeSlot(environment))
   const lock = held.use(locks.hold(request.id))
   const log = held.adopt(memoryFile('log'), closeSync)
-  const { pid, stdout, stderr } = spawnExec(request, runtime, slot.name, { lock: lock.fd, log })
+  const { pid, stdout, stderr } = spawnExec(request, runtime, slot, { lock: lock.fd, log })
   const readers = [
     gather(stdout, request.outputLimitBytes),
     gather(stderr, request.outputLimitBytes),
@@ -56,15 +56,18 @@ export async function execSync(request: ExecRequest, environment: ExecEnvironmen
   )
   request.signal.addEventListener('abort', kill)
   if (request.signal.aborted) kill()
-  const exit = await watcher.ended(pid)
+  const exitCode = await exitCodeOf(pid, watcher, () => {
+    const code = isRunc(runtime) ? toldExitCode(slot.mark, log) : undefined
+    if (code !== undefined) clearTimeout(timer)
+    return code
+  })
   clearTimeout(timer)
   request.signal.removeEventListener('abort', kill)
   if (request.signal.aborted) timedOut = true
   const drained = AbortSignal.timeout(timedOut ? 0 : DRAIN_MS)
   const [out, err] = await Promise.all([readers[0].end(drained), readers[1].end(drained)])
-  const exitCode = exit?.exitCode ?? 255
-  // The runtime writes to its log only when it could not start the command, or lost it.
-  const complaint = timedOut || exitCode === 0 ? '' : contentOf(log, LOG_LIMIT_BYTES).toString()
+  // The runtime complains in its log only when it could not start the command, or lost it.
+  const complaint = timedOut || exitCode === 0 ? '' : complaintIn(log)
   if (complaint !== '') {
     const said = runtimeMessage(complaint, exitCode)
     throw new CriError(
@@ -76,13 +79,67 @@ export async function execSync(request: ExecRequest, environment: ExecEnvironmen
 }
 
 const LOG_LIMIT_BYTES = 64 << 10
+/** How often runc's log is looked at. */
+const LOOK_MS = 100
+
+const isRunc = ({ options }: OciRuntime): boolean => basename(options.path).startsWith('runc')
+
+/**
+ * runc copies the output itself, and stays as long as anybody holds it. Once the command has ended by what `told`
+ * says, it gets DRAIN_MS for the rest of the output.
+ */
+async function exitCodeOf(
+  pid: number,
+  watcher: ProcessWatcher,
+  told: () => number | undefined,
+): Promise<number> {
+  let exitCode: number | undefined
+  let drain: NodeJS.Timeout | undefined
+  const look = setInterval(() => {
+    exitCode = told()
+    if (exitCode === undefined) return
+    clearInterval(look)
+    drain = setTimeout(() => killGroup(pid), DRAIN_MS)
+  }, LOOK_MS)
+  const exit = await watcher.ended(pid)
+  clearInterval(look)
+  clearTimeout(drain)
+  return exitCode ?? exit?.exitCode ?? 255
+}
+
+/** From runc's debug log, of the process whose pid it has written: `{"msg":"process exited","pid":82,"status":7}`. */
+function toldExitCode(pidFile: string, log: number): number | undefined {
+  const pid = textOf(pidFile)
+  if (pid === '') return undefined
+  const said = new RegExp(`"msg":"process exited","pid":${pid},"status":(\\d+)`)
+  const status = said.exec(contentOf(log, LOG_LIMIT_BYTES).toString())?.[1]
+  return status === undefined ? undefined : Number(status)
+}
+
+function textOf(file: string): string {
+  try {
+    return readFileSync(file, 'utf8').trim()
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return '' // The container is being removed.
+    throw error
+  }
+}
+
+const complaintIn = (log: number): string =>
+  contentOf(log, LOG_LIMIT_BYTES)
+    .toString()
+    .split('\n')
+    .filter((line) => !/"level":"(debug|info|warning)"/.test(line))
+    .join('\n')
+    .trim()
 
 function spawnExec(
   request: ExecRequest,
-  { options }: OciRuntime,
-  slot: string,
+  runtime: OciRuntime,
+  slot: Slot,
   inherited: { readonly lock: number; readonly log: number },
 ) {
+  const { options } = runtime
   using files = new DisposableStack()
   using readers = new DisposableStack()
   const open = (fd: number): number => files.adopt(fd, closeSync)
@@ -97,7 +154,10 @@ function spawnExec(
       options.path,
       ...globalArguments(options),
       ...['--log', '/proc/self/fd/5', '--log-format', 'json'],
-      ...['exec', '--cgroup', slot, '--process', '/proc/self/fd/4', request.id],
+      ...(isRunc(runtime) ? ['--debug'] : []),
+      ...['exec', '--cgroup', slot.name, '--process', '/proc/self/fd/4'],
+      ...(isRunc(runtime) ? ['--pid-file', slot.mark] : []),
+      request.id,
     ],
     env: { PATH: process.env['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin' },
     fds: [nothing, open(outWrite), open(errWrite), inherited.lock, spec, inherited.log],
@@ -131,6 +191,8 @@ function gather(fd: number, limitBytes: number): { readonly end: (signal: AbortS
 
 interface Slot extends Disposable {
   readonly name: string
+  /** A file while the exec is under way; runc writes the command's pid to it. */
+  readonly mark: string
   readonly cgroup: Cgroup
 }
 
@@ -150,6 +212,7 @@ function takeSlot({ cgroup, marks }: ExecEnvironment): Slot {
     writeFileSync(mark, '')
     return {
       name,
+      mark,
       cgroup: child,
       [Symbol.dispose]() {
         rmSync(mark, { force: true })
