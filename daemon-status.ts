@@ -53,7 +53,7 @@ export function daemonStatus(input: DaemonStatusInput): RuntimeStatus {
     info: () => ({
       config,
       defaultHandler: chosen,
-      handlers,
+      handlers: Object.fromEntries(handlers.map(({ name, ...found }) => [name, found])),
       host,
       versions: { node: process.versions.node },
       recordsSetAside: records.setAside(),

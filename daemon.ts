@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { type AdminImages, serveAdmin } from '#admin/server.ts'
 import type { Config } from '#config/config.ts'
 import { imageService } from '#cri/image-service/service.ts'
+import type { RuntimeStatus } from '#cri/runtime-service/runtime-status.ts'
 import { runtimeService } from '#cri/runtime-service/service.ts'
 import { startCriServer } from '#cri/server.ts'
 import { StartGate } from '#cri/start-gate.ts'
@@ -82,13 +83,14 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   })
 
   const gate = new StartGate()
+  const status = daemonStatus({ config, version, host, handlers, network: ports.network, records })
   const store = wrap('images', images.store)
   await removeStaleSocket(config.listen)
   const server = await startCriServer({
     socketPath: config.listen,
     runtimeService: runtimeService({
       ...{ sandboxes: runtime.sandboxes, containers: runtime.containers, gate },
-      status: daemonStatus({ config, version, host, handlers, network: ports.network, records }),
+      status,
       host: { apparmor: apparmorEnabled(), selinux: selinuxEnabled() },
     }),
     imageService: imageService({ store, puller: openPuller(config, store, log), clock }),
@@ -104,8 +106,17 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   const retries = setInterval(() => void runtime.retryUnfinished(), RETRY_INTERVAL_MS)
   stack.defer(() => clearInterval(retries))
   gate.open()
+  await tellWhatIsMissing(status, log)
   log.info({ socket: config.listen, root: config.root, state: config.state }, 'serving')
   return stack.move()
+}
+
+/** The same as Status answers, for who reads the log of a daemon that can run nothing. */
+async function tellWhatIsMissing(status: RuntimeStatus, log: Log): Promise<void> {
+  const runtime = status.runtime()
+  if (!runtime.ready) log.warn({ reason: runtime.reason }, runtime.message)
+  const network = await status.network()
+  if (!network.ready) log.warn({ reason: network.reason }, network.message)
 }
 
 function wrapAll(wrap: NonNullable<DaemonOptions['wrapPort']>, ports: RuntimePorts): RuntimePorts {

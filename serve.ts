@@ -1,5 +1,6 @@
 import type { Config } from '#config/config.ts'
 import { createLogger } from '#config/logger.ts'
+import { CriError } from '#lib/errors.ts'
 import { exitNow } from '#linux/exit-now.ts'
 import { startDaemon } from './daemon.ts'
 
@@ -8,6 +9,9 @@ const STOP_TIMEOUT_MS = 15_000
 
 /** Runs the daemon until SIGTERM or SIGINT. What runs in pods goes on. */
 export async function serve(config: Config, version: string): Promise<void> {
+  if (process.getuid?.() !== 0) {
+    throw new CriError('failed-precondition', 'cri-ts serve needs root: run it with sudo')
+  }
   process.umask(0o022) // What is made for pods has the modes that are asked for.
   const log = createLogger({ level: config.logLevel, format: config.logFormat })
   const daemon = await startDaemon(config, { version, log })

@@ -84,7 +84,8 @@ function flagLayer({ root, state, listen, logLevel }: ConfigFlags): Layer {
   const given = {
     root: root && resolve(root),
     state: state && resolve(state),
-    listen: listen && (listen.startsWith('unix://') ? listen : resolve(listen)),
+    // What has a scheme is judged as it is: no file name is meant.
+    listen: listen && (listen.includes('://') ? listen : resolve(listen)),
     log_level: logLevel,
   }
   const table = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))

@@ -170,7 +170,12 @@ export const configSchema = z.strictObject({
         .string()
         .refine((value) => isIP(value) !== 0)
         .default('127.0.0.1')
-        .meta(says('Where exec, attach and port-forward are served.', 'an IP address')),
+        .meta(
+          says(
+            'Where exec, attach and port-forward will be served; this version does not do so yet.',
+            'an IP address',
+          ),
+        ),
       port: z
         .int()
         .min(0)
