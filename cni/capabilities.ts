@@ -1,13 +1,14 @@
 import { invalidArgument } from '#lib/errors.ts'
 import type { StringMap } from '#runtime/pod-sandbox/record.ts'
 import type { AttachRequest } from '#runtime/ports.ts'
+import { ipRangesOf } from './ip-ranges.ts'
 import type { PluginConfig } from './network-config.ts'
 import { parseQuantity } from './quantity.ts'
 
 /** What the runtime offers of a pod, by the capability that a plugin declares to get it. */
 export type CapabilityArgs = { readonly [capability: string]: unknown }
 
-/** Throws invalid-argument for a bandwidth that is none. */
+/** Throws invalid-argument for a bandwidth that is none, and for address ranges that are none. */
 export function capabilityArgs(request: AttachRequest): CapabilityArgs {
   const portMappings = request.portMappings
     .filter(({ hostPort }) => hostPort > 0)
@@ -18,11 +19,13 @@ export function capabilityArgs(request: AttachRequest): CapabilityArgs {
       hostIP: hostIp,
     }))
   const bandwidth = bandwidthOf(request.annotations)
+  const ipRanges = ipRangesOf(request.annotations)
   const { dns, cgroupParent } = request
   return {
     'io.kubernetes.cri.pod-annotations': request.annotations,
     ...(portMappings.length === 0 ? {} : { portMappings }),
     ...(bandwidth === undefined ? {} : { bandwidth }),
+    ...(ipRanges === undefined ? {} : { ipRanges }),
     ...(dns === undefined
       ? {}
       : { dns: { servers: dns.servers, searches: dns.searches, options: dns.options } }),
