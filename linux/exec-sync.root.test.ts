@@ -103,7 +103,8 @@ onEach(
     const seconds = handler === 'runc' ? 70_005 : 70_006
     const { exitCode, stdout } = await shell(handler, `setsid sleep ${seconds} >/dev/null 2>&1 & echo begun`)
     expect([exitCode, `${stdout}`]).toEqual([0, 'begun\n'])
-    expect(sleeping(seconds)).toBe(1)
+    // The child may not have become `sleep` yet when the shell that started it has ended.
+    await expect.poll(() => sleeping(seconds)).toBe(1)
     const again = await shell(handler, 'sleep 600', { timeoutMs: 300 })
     expect(again.timedOut).toBe(true)
     expect(sleeping(seconds)).toBe(1)
@@ -114,7 +115,7 @@ onEach('%s: a child left behind that holds the output does not hold up the answe
   const seconds = handler === 'runc' ? 70_019 : 70_009
   const { exitCode, stdout, timedOut } = await shell(handler, `sleep ${seconds} & echo begun; exit 4`)
   expect([exitCode, `${stdout}`, timedOut]).toEqual([4, 'begun\n', false])
-  expect(sleeping(seconds)).toBe(1)
+  await expect.poll(() => sleeping(seconds)).toBe(1)
   expect(await shell(handler, `sleep ${seconds} & kill -9 $$`)).toMatchObject({ exitCode: 137 })
 })
 
