@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileS
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CriError, errnoOf } from '#lib/errors.ts'
+import { killQuietly, readOrUndefined } from './proc.ts'
 
 /** How long killed processes may take to die. */
 const REMOVE_TIMEOUT_MS = 30_000
@@ -177,21 +178,5 @@ function childrenOf(path: string): readonly string[] {
       .map(({ name }) => name)
   } catch {
     return []
-  }
-}
-
-function killQuietly(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL')
-  } catch {
-    // It has ended by itself.
-  }
-}
-
-function readOrUndefined(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch {
-    return undefined
   }
 }

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import type { Process } from '#runtime/pod-sandbox/record.ts'
-import { findProcesses, isAlive, processOf, sessionMembers } from './proc.ts'
+import { findProcesses, isAlive, killQuietly, processOf, sessionMembers } from './proc.ts'
 import type { ProcessWatcher } from './process-watcher.ts'
 
 /** The monitors that earlier daemons with this exit directory have left running, by container id. */
@@ -29,12 +29,4 @@ export async function killMonitors(monitors: readonly Process[], watcher: Proces
 function argumentOf(argv: readonly string[], option: string): string | undefined {
   const index = argv.indexOf(option)
   return index < 0 ? undefined : argv[index + 1]
-}
-
-function killQuietly(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL')
-  } catch {
-    // It has ended by itself.
-  }
 }

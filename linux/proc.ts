@@ -45,10 +45,20 @@ export function parseStat(text: string): Stat {
   return { state, parent: Number(parent), session: Number(session), startTimeTicks: rest[15] ?? '' }
 }
 
-function readOrUndefined(path: string): string | undefined {
+/** Kills a process; one that has ended by itself is fine. */
+export function killQuietly(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch {
+    // It has ended by itself.
+  }
+}
+
+/** A file of /proc or of a cgroup, which may go with what it tells of; undefined when it is gone. */
+export function readOrUndefined(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8')
   } catch {
-    return undefined // It has ended.
+    return undefined
   }
 }
