@@ -1,3 +1,4 @@
+import type { Readable, Writable } from 'node:stream'
 import type { Process } from './pod-sandbox/record.ts'
 
 export interface MonitorRequest {
@@ -43,6 +44,44 @@ export interface ExecResult {
   readonly timedOut: boolean
 }
 
+export interface TerminalSize {
+  readonly columns: number
+  readonly rows: number
+}
+
+/** A client's ends of the streams of a command or of a container. Whoever is handed them never ends or destroys them. */
+export interface CommandStreams {
+  /** What the client writes. Its end is the end of the command's input. Undefined: there is no input. */
+  readonly stdin: Readable | undefined
+  /** Undefined, or destroyed meanwhile: what is written there is read and dropped. */
+  readonly stdout: Writable | undefined
+  /** Undefined with a terminal, which has one output. */
+  readonly stderr: Writable | undefined
+  /** To be called at most once: the listener hears the size there is, if one is known, and each later one. */
+  readonly onResize: (listener: (size: TerminalSize) => void) => void
+}
+
+export interface StreamedExecRequest {
+  readonly id: string
+  readonly handler: string
+  /** `process` of the OCI runtime specification; with `terminal` it gets one. */
+  readonly ociProcess: object
+  readonly streams: CommandStreams
+  /** Kills all that it started, when its client has gone. */
+  readonly signal: AbortSignal
+}
+
+export interface ContainerAttachRequest {
+  readonly id: string
+  readonly tty: boolean
+  /** Whether the container has an input, and whether it ends with the first client that had it. */
+  readonly stdin: boolean
+  readonly stdinOnce: boolean
+  readonly streams: CommandStreams
+  /** Detaches; the container runs on. */
+  readonly signal: AbortSignal
+}
+
 /**
  * One process per container that outlives the daemon, owns its stdio and log, and leaves its exit code behind.
  * Its pid, its files and the OCI bundle are its own affair.
@@ -56,6 +95,17 @@ export interface ContainerMonitor {
   /** `process` of the config.json that the container was created with. */
   ociProcess(id: string): Promise<object>
   exec(request: ExecRequest): Promise<ExecResult>
+  /**
+   * Runs a command on a client's streams, and answers its exit code once all its output is written to them: no faster
+   * than the client takes it. Throws failed-precondition when the command cannot be run, cancelled after the signal.
+   */
+  execStreamed(request: StreamedExecRequest): Promise<number>
+  /**
+   * Passes what the container writes from now on to a client, and what the client writes to the container, as often as
+   * there are clients. Resolves when the container's output has ended or the signal aborts. A client that takes its
+   * output too slowly would stop the container's log: it is dropped with resource-exhausted.
+   */
+  attach(request: ContainerAttachRequest): Promise<void>
   update(id: string, handler: string, resources: object): Promise<void>
   reopenLog(id: string, logFile: string): Promise<void>
   /** Resolves when the container may have exited: there is something new to observe. */
