@@ -2,6 +2,7 @@ import { createPodNetwork } from '#cni/pod-network.ts'
 import type { Config } from '#config/config.ts'
 import type { Images } from '#image/open-images.ts'
 import type { Log } from '#lib/log.ts'
+import { AttachSockets } from '#linux/attach-sockets.ts'
 import { readHierarchies } from '#linux/cgroups.ts'
 import type { Command, Finished } from '#linux/command.ts'
 import { ConmonMonitor } from '#linux/container-monitor.ts'
@@ -12,6 +13,7 @@ import { createNamespaces } from '#linux/namespaces.ts'
 import { createObjectLocks } from '#linux/object-lock.ts'
 import { createOciRuntime } from '#linux/oci-runtime.ts'
 import { createPodCgroups } from '#linux/pod-cgroups.ts'
+import { createPodPorts } from '#linux/pod-ports.ts'
 import type { ProcessWatcher } from '#linux/process-watcher.ts'
 import type { FoundHandler } from '#linux/runtime-handlers.ts'
 import { createSandboxFiles } from '#linux/sandbox-files.ts'
@@ -66,6 +68,7 @@ export function openPorts({
     hierarchies,
     locks,
     watcher,
+    attachments: stack.use(new AttachSockets()),
     monitorCgroup: stack.use(createMonitorCgroup(hierarchies)),
   })
   const network = createPodNetwork({
@@ -80,6 +83,7 @@ export function openPorts({
     containerRecords: records.containers,
     namespaces: createNamespaces(paths.namespaces),
     network,
+    podPorts: createPodPorts(),
     files: createSandboxFiles(paths.sandboxes),
     podCgroups: createPodCgroups(hierarchies, paths.podCgroups),
     rootfs: images.rootfs,

@@ -3,17 +3,23 @@ import { readFile, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { CriError, errnoOf } from '#lib/errors.ts'
 import type {
+  ContainerAttachRequest,
   ContainerMonitor,
   ExecRequest,
   ExecResult,
   MonitoredContainer,
   MonitorRequest,
   Observation,
+  StreamedExecRequest,
 } from '#runtime/monitor-port.ts'
 import type { Process } from '#runtime/pod-sandbox/record.ts'
+import type { AttachSockets } from './attach-sockets.ts'
 import { type Cgroup, type CgroupHierarchies, cgroupAt, cgroupDirectory } from './cgroups.ts'
 import { bundleOf, type MonitorPaths, requestLogReopen, startConmon } from './conmon.ts'
-import { execSync, killAbandonedExecs } from './exec-sync.ts'
+import type { ExecEnvironment } from './exec-process.ts'
+import { killAbandonedExecs } from './exec-slots.ts'
+import { execStreamed } from './exec-streamed.ts'
+import { execSync } from './exec-sync.ts'
 import { ExitFiles } from './exit-files.ts'
 import { prepareLogFile, reopenLogFile } from './log-file.ts'
 import { killMonitors, monitorsById } from './monitor-processes.ts'
@@ -31,6 +37,7 @@ export interface MonitorOptions {
   readonly hierarchies: CgroupHierarchies
   readonly locks: HeldLocks
   readonly watcher: ProcessWatcher
+  readonly attachments: AttachSockets
   readonly monitorCgroup: { readonly add: (pid: number) => void }
 }
 
@@ -108,12 +115,15 @@ export class ConmonMonitor implements ContainerMonitor, Disposable {
   }
 
   async exec(request: ExecRequest): Promise<ExecResult> {
-    const cgroup = this.#cgroup(request.id)
-    if (cgroup === undefined)
-      throw new CriError('failed-precondition', `container ${request.id} is not running`)
-    const { locks, watcher } = this.#options
-    const runtime = this.#runtime(request.handler)
-    return execSync(request, { runtime, locks, watcher, cgroup, marks: this.#execMarks(request.id) })
+    return execSync(request, this.#execEnvironment(request))
+  }
+
+  async execStreamed(request: StreamedExecRequest): Promise<number> {
+    return execStreamed(request, this.#execEnvironment(request))
+  }
+
+  attach(request: ContainerAttachRequest): Promise<void> {
+    return this.#options.attachments.attach(request, bundleOf(this.#options.paths, request.id))
   }
 
   async reopenLog(id: string, logFile: string): Promise<void> {
@@ -204,6 +214,13 @@ export class ConmonMonitor implements ContainerMonitor, Disposable {
       'failed-precondition',
       `runtime handler ${handler} is not configured any more: add it to [runtime.handlers] again`,
     )
+  }
+
+  #execEnvironment({ id, handler }: { readonly id: string; readonly handler: string }): ExecEnvironment {
+    const cgroup = this.#cgroup(id)
+    if (cgroup === undefined) throw new CriError('failed-precondition', `container ${id} is not running`)
+    const { locks, watcher } = this.#options
+    return { runtime: this.#runtime(handler), locks, watcher, cgroup, marks: this.#execMarks(id) }
   }
 
   #cgroup(id: string): Cgroup | undefined {

@@ -86,7 +86,9 @@ export const LOCK_EX = 2
 export const LOCK_NB = 4
 const O_CLOEXEC = 0o2000000
 const AF_INET = 2
+const AF_INET6 = 10
 const SOCK_DGRAM_CLOEXEC = 2 | O_CLOEXEC
+const SOCK_STREAM_NONBLOCK_CLOEXEC = 1 | 0o4000 | O_CLOEXEC
 const SYS_PIDFD_SEND_SIGNAL = 424
 const SYS_PIDFD_OPEN = 434
 const SYS_OPENAT2 = 437
@@ -125,6 +127,17 @@ export function setLoopbackUp(): void {
     closeSync(fd)
   }
 }
+
+/** A TCP socket of the current network namespace, not connected, not inherited. */
+export const streamSocket = (family: 4 | 6): number =>
+  call(
+    natives.socket,
+    'socket',
+    `IPv${family}`,
+    family === 4 ? AF_INET : AF_INET6,
+    SOCK_STREAM_NONBLOCK_CLOEXEC,
+    0,
+  )
 
 /** A pipe whose ends are not inherited: [read, write]. */
 export function pipe(): readonly [number, number] {

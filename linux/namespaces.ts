@@ -1,26 +1,13 @@
-import { closeSync, existsSync, mkdirSync, openSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { CriError } from '#lib/errors.ts'
 import type { StringMap } from '#runtime/pod-sandbox/record.ts'
 import type { NamespacePaths, NamespaceRequest, Namespaces } from '#runtime/ports.ts'
-import {
-  CLONE_NEWIPC,
-  CLONE_NEWNET,
-  CLONE_NEWUTS,
-  MS_BIND,
-  mount,
-  sethostname,
-  setLoopbackUp,
-  setns,
-  unmount,
-  unshare,
-} from './libc.ts'
+import { elsewhere, fileOf, flagOf, inNetwork, type NamespaceKind as Kind } from './enter-namespaces.ts'
+import { MS_BIND, mount, sethostname, setLoopbackUp, unmount, unshare } from './libc.ts'
 import { namesIn } from './names-in.ts'
 
-type Kind = 'network' | 'ipc' | 'uts'
 const kinds = ['network', 'ipc', 'uts'] as const
-const flagOf = { network: CLONE_NEWNET, ipc: CLONE_NEWIPC, uts: CLONE_NEWUTS } as const
-const fileOf = { network: 'net', ipc: 'ipc', uts: 'uts' } as const
 const NSFS_MAGIC = 0x6e736673
 
 /**
@@ -44,18 +31,9 @@ export function createNamespaces(directory: string): Namespaces {
     },
 
     async setSysctls(id, sysctls) {
-      const network = openSync(pathOf(id, 'network'), 'r')
-      try {
-        elsewhere(
-          ['network'],
-          () => setns(network, CLONE_NEWNET),
-          () => {
-            for (const [name, value] of Object.entries(sysctls)) setSysctl(name, value)
-          },
-        )
-      } finally {
-        closeSync(network)
-      }
+      inNetwork(pathOf(id, 'network'), () => {
+        for (const [name, value] of Object.entries(sysctls)) setSysctl(name, value)
+      })
     },
 
     async find(id) {
@@ -89,31 +67,6 @@ function pin(wanted: readonly Kind[], request: NamespaceRequest, pathOf: (kind: 
     for (const kind of wanted) mount(`/proc/self/ns/${fileOf[kind]}`, pathOf(kind), '', MS_BIND)
   })
   return Object.fromEntries(missing)
-}
-
-/**
- * Enters other namespaces of these kinds, acts and leaves again. All of it is synchronous: pool threads stay in the
- * host's namespaces, and nothing else may run on this thread meanwhile. A thread that cannot come back ends the process.
- */
-function elsewhere(kinds: readonly Kind[], enter: () => void, act: () => void): void {
-  const home = kinds.map((kind) => [openSync(`/proc/self/ns/${fileOf[kind]}`, 'r'), flagOf[kind]] as const)
-  let entered = false
-  try {
-    enter()
-    entered = true
-    act()
-  } finally {
-    if (entered) leave(home)
-    for (const [fd] of home) closeSync(fd)
-  }
-}
-
-function leave(home: readonly (readonly [fd: number, flag: number])[]): void {
-  try {
-    for (const [fd, flag] of home) setns(fd, flag)
-  } catch {
-    process.abort()
-  }
 }
 
 function setSysctl(name: string, value: string): void {

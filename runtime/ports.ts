@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream'
 import type { ContainerRecord, Device } from './container/record.ts'
 import type { ContainerMonitor } from './monitor-port.ts'
 import type { DnsConfig, PodMetadata, PortMapping, SandboxRecord, StringMap } from './pod-sandbox/record.ts'
@@ -73,6 +74,21 @@ export interface PodNetwork {
   leftovers(): Promise<readonly string[]>
   /** Where that is configured: tells plugins to give back what they hold for others than `validIds` and the leftovers. */
   collectGarbage(validIds: () => Iterable<string>): Promise<void>
+}
+
+/** A TCP connection, whose halves are ended one by one. */
+export interface PodConnection extends Duplex {
+  /** Ends it as a failure: its peer gets a reset. */
+  resetAndDestroy(): unknown
+}
+
+/** What listens inside pods. */
+export interface PodPorts {
+  /**
+   * Connects to a port of the loopback addresses (IPv4, then IPv6) of a network namespace; undefined is the host's.
+   * Throws unavailable where nobody listens.
+   */
+  connect(netnsPath: string | undefined, port: number): Promise<PodConnection>
 }
 
 export interface SandboxFilesRequest {
@@ -201,6 +217,7 @@ export interface RuntimePorts {
   readonly containerRecords: ContainerRecords
   readonly namespaces: Namespaces
   readonly network: PodNetwork
+  readonly podPorts: PodPorts
   readonly files: SandboxFiles
   readonly podCgroups: PodCgroups
   readonly rootfs: ImageRootfs

@@ -1,17 +1,19 @@
 import { describeError } from '#lib/errors.ts'
 import { KeyedMutex } from '#lib/keyed-mutex.ts'
 import { Catalogue } from './catalogue.ts'
+import { containerCommands } from './container/commands.ts'
 import { Containers } from './container/containers.ts'
 import type { ContainerRecord } from './container/record.ts'
 import { leftoverIds, teardownLeftover } from './leftovers.ts'
 import type { SandboxRecord } from './pod-sandbox/record.ts'
 import { Sandboxes } from './pod-sandbox/sandboxes.ts'
 import type { RuntimeContext } from './runtime-context.ts'
-import type { ContainerService, SandboxService } from './services.ts'
+import type { CommandService, ContainerService, SandboxService } from './services.ts'
 
 export interface Runtime {
   readonly sandboxes: SandboxService
   readonly containers: ContainerService
+  readonly commands: CommandService
   /** Before the first call: brings the records up to date with the host and removes what no record owns. */
   recover(): Promise<void>
   /** Goes on with teardowns that did not get to their end; to be called from time to time. */
@@ -66,6 +68,7 @@ export function createRuntime(context: RuntimeContext): Runtime {
   return {
     sandboxes,
     containers,
+    commands: containerCommands(containerRecords, context),
 
     async recover() {
       await sandboxRecords.load()

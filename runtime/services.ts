@@ -1,6 +1,7 @@
 import type { ContainerRecord, ContainerSpec, Resources } from './container/record.ts'
-import type { ExecResult } from './monitor-port.ts'
+import type { CommandStreams, ExecResult } from './monitor-port.ts'
 import type { SandboxRecord, SandboxSpec } from './pod-sandbox/record.ts'
+import type { PodConnection } from './ports.ts'
 
 /**
  * What the CRI (cri/) asks of the runtime. Ids may be unique prefixes. Unless said otherwise an unknown id throws
@@ -17,6 +18,10 @@ export interface SandboxService {
   get(id: string): SandboxRecord
   /** All but those being created. */
   list(): readonly SandboxRecord[]
+  /** Throws failed-precondition for one that is not ready. */
+  ready(id: string): SandboxRecord
+  /** A connection to a port of the pod's loopback; throws unavailable where nobody listens. */
+  connect(id: string, port: number): Promise<PodConnection>
 }
 
 export interface ContainerService {
@@ -32,6 +37,10 @@ export interface ContainerService {
   update(id: string, resources: Resources, annotations: { readonly [key: string]: string }): Promise<void>
   /** Throws failed-precondition when it does not run. */
   reopenLog(id: string): Promise<void>
+}
+
+/** What runs in a container beside its own command, and who looks at it. */
+export interface CommandService {
   /** `timeoutMs` undefined: none. The command is killed when the signal aborts. */
   execSync(
     id: string,
@@ -39,4 +48,17 @@ export interface ContainerService {
     timeoutMs: number | undefined,
     signal: AbortSignal,
   ): Promise<ExecResult>
+  /** The full id of a container that runs; throws failed-precondition for another. */
+  executable(id: string): string
+  /** Runs a command on a client's streams and answers its exit code. It is killed when the signal aborts. */
+  exec(
+    id: string,
+    command: { readonly command: readonly string[]; readonly tty: boolean },
+    streams: CommandStreams,
+    signal: AbortSignal,
+  ): Promise<number>
+  /** A container that can be attached to; throws failed-precondition for another. */
+  attachable(id: string): ContainerRecord
+  /** Resolves when the container's output has ended, or the signal aborts; see ContainerMonitor. */
+  attach(id: string, streams: CommandStreams, signal: AbortSignal): Promise<void>
 }

@@ -1,16 +1,16 @@
-import { CriError, describeError, invalidArgument } from '#lib/errors.ts'
+import { describeError, invalidArgument } from '#lib/errors.ts'
 import { newId } from '#lib/ids.ts'
 import type { KeyedMutex } from '#lib/keyed-mutex.ts'
 import { signalNumber } from '#lib/signals.ts'
 import type { Catalogue } from '../catalogue.ts'
 import { Creations } from '../creations.ts'
-import type { ExecResult, MonitoredContainer } from '../monitor-port.ts'
-import { buildExecProcess } from '../oci-spec/process.ts'
+import type { MonitoredContainer } from '../monitor-port.ts'
 import { mergeResources, toOciResources } from '../oci-spec/resources.ts'
 import type { Process, SandboxRecord } from '../pod-sandbox/record.ts'
 import type { RuntimeContext } from '../runtime-context.ts'
 import type { ContainerService } from '../services.ts'
 import { bringUpContainer } from './bring-up.ts'
+import { notRunning } from './commands.ts'
 import { ExitFollower } from './exit-follower.ts'
 import type { ContainerRecord, ContainerSpec, Resources } from './record.ts'
 import { transition } from './state.ts'
@@ -19,8 +19,6 @@ import { Stopping } from './stopping.ts'
 import { teardownContainer } from './teardown.ts'
 
 const NOBODY_YET = { uid: 0, gid: 0, additionalGids: [] }
-/** Of each stream: no more fits an answer of gRPC, whose limit is 16 MiB. */
-const EXEC_OUTPUT_LIMIT_BYTES = (16 << 20) - (64 << 10)
 
 /** Containers. Order of locks: sandbox, then container. */
 export class Containers implements ContainerService {
@@ -197,23 +195,6 @@ export class Containers implements ContainerService {
     if (record.logFile !== '') await this.#context.ports.monitor.reopenLog(record.id, record.logFile)
   }
 
-  async execSync(
-    id: string,
-    command: readonly string[],
-    timeoutMs: number | undefined,
-    signal: AbortSignal,
-  ): Promise<ExecResult> {
-    const record = this.#catalogue.get(id)
-    if (record.state.phase !== 'running') throw notRunning(record)
-    const { monitor } = this.#context.ports
-    const base = await monitor.ociProcess(record.id)
-    return monitor.exec({
-      ...{ id: record.id, handler: record.handler, timeoutMs, signal },
-      ociProcess: buildExecProcess(base as Parameters<typeof buildExecProcess>[0], command, { tty: false }),
-      outputLimitBytes: EXEC_OUTPUT_LIMIT_BYTES,
-    })
-  }
-
   /** Brings a record up to date with the host: after a restart, and where a teardown did not get to its end. */
   async recover(record: ContainerRecord, hasSandbox: boolean): Promise<void> {
     if (this.#making.has(record.id)) return
@@ -240,6 +221,3 @@ export class Containers implements ContainerService {
     return state.phase === 'running' ? state.init : undefined
   }
 }
-
-const notRunning = ({ id, state }: ContainerRecord): CriError =>
-  new CriError('failed-precondition', `container ${id} is ${state.phase}, not running`)

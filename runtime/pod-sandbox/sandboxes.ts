@@ -4,6 +4,7 @@ import type { KeyedMutex } from '#lib/keyed-mutex.ts'
 import type { Catalogue } from '../catalogue.ts'
 import { Creations } from '../creations.ts'
 import type { MonitoredContainer } from '../monitor-port.ts'
+import type { PodConnection } from '../ports.ts'
 import type { RuntimeContext } from '../runtime-context.ts'
 import type { SandboxService } from '../services.ts'
 import { bringUpSandbox } from './bring-up.ts'
@@ -134,6 +135,16 @@ export class Sandboxes implements SandboxService {
       if (isNotFound(error)) return
       this.#context.log.warn({ sandboxId: id, err: describeError(error) }, 'a pod sandbox lost its init')
     })
+  }
+
+  async connect(id: string, port: number): Promise<PodConnection> {
+    const { id: fullId, spec } = this.ready(id)
+    const { namespaces, podPorts } = this.#context.ports
+    if (spec.namespaces.network === 'node') return podPorts.connect(undefined, port)
+    const { network } = await namespaces.find(fullId)
+    if (network !== undefined) return podPorts.connect(network, port)
+    const message = `pod sandbox ${fullId} has lost its network namespace: it has to be stopped and run anew`
+    throw new CriError('failed-precondition', message)
   }
 
   /** The sandbox that a container is to be created in; throws failed-precondition when it is not up. */

@@ -1,6 +1,6 @@
 import type { ContainerRecord } from '#runtime/container/record.ts'
 import type { Process, SandboxRecord, StringMap } from '#runtime/pod-sandbox/record.ts'
-import type { NamespacePaths } from '#runtime/ports.ts'
+import type { NamespacePaths, PodConnection } from '#runtime/ports.ts'
 
 export interface FakeContainer {
   phase: 'created' | 'running' | 'ended'
@@ -24,6 +24,8 @@ export class FakeHost {
   /** Set once the pod had its interface. */
   readonly lateSysctls = new Map<string, StringMap>()
   readonly attachments = new Map<string, readonly string[]>()
+  /** Servers in pods, by `NETNS:PORT`; `host:PORT` is the host's own. */
+  readonly listeners = new Map<string, () => PodConnection>()
   readonly files = new Set<string>()
   readonly logDirectories = new Set<string>()
   /** What PodCgroups made: the cgroup's path, by sandbox id. */

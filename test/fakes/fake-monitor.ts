@@ -1,12 +1,14 @@
 import { posix } from 'node:path'
 import { CriError } from '#lib/errors.ts'
 import type {
+  ContainerAttachRequest,
   ContainerMonitor,
   ExecRequest,
   ExecResult,
   MonitoredContainer,
   MonitorRequest,
   Observation,
+  StreamedExecRequest,
 } from '#runtime/monitor-port.ts'
 import type { FakeContainer, FakeHost } from './fake-host.ts'
 
@@ -54,6 +56,22 @@ export class FakeMonitor implements ContainerMonitor {
     this.#must(id)
     const stdout = Buffer.from(`${JSON.stringify(ociProcess)} at most ${outputLimitBytes}`)
     return { exitCode: 0, stdout, stderr: Buffer.alloc(0), timedOut: false }
+  }
+
+  /** Answers what it was asked to run, and then with 7. */
+  async execStreamed({ id, ociProcess, streams, signal }: StreamedExecRequest): Promise<number> {
+    this.#must(id)
+    if (signal.aborted) throw new CriError('cancelled', `container ${id}: the client has gone`)
+    streams.stdout?.write(JSON.stringify(ociProcess))
+    return 7
+  }
+
+  /** Until the container ends, it says what it was asked for. */
+  async attach({ id, tty, stdin, stdinOnce, streams, signal }: ContainerAttachRequest): Promise<void> {
+    const container = this.#must(id)
+    streams.stdout?.write(JSON.stringify({ tty, stdin, stdinOnce }))
+    signal.addEventListener('abort', () => this.#host.tellChange())
+    await this.#host.until(() => signal.aborted || container.phase === 'ended')
   }
 
   async update(id: string): Promise<void> {

@@ -7,6 +7,7 @@ import type {
   ObjectLocks,
   PodCgroups,
   PodNetwork,
+  PodPorts,
   Records,
   RuntimePorts,
   SandboxFiles,
@@ -34,6 +35,7 @@ export function fakePorts(host: FakeHost, image: LocalImage = busybox): RuntimeP
     containerRecords: fakeRecords(host.containerRecords),
     namespaces: fakeNamespaces(host),
     network: fakeNetwork(host),
+    podPorts: fakePodPorts(host),
     files: fakeFiles(host),
     podCgroups: fakePodCgroups(host),
     rootfs: fakeRootfs(host, image),
@@ -98,6 +100,16 @@ function fakeNetwork(host: FakeHost): PodNetwork {
     status: async () => ({ ready: true }),
     leftovers: async () => [...host.attachments.keys()],
     collectGarbage: async () => undefined,
+  }
+}
+
+function fakePodPorts(host: FakeHost): PodPorts {
+  return {
+    async connect(netnsPath, port) {
+      const listener = host.listeners.get(`${netnsPath ?? 'host'}:${port}`)
+      if (listener === undefined) throw new CriError('unavailable', `port ${port}: nobody listens`)
+      return listener()
+    },
   }
 }
 

@@ -10,6 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import { AttachSockets } from '#linux/attach-sockets.ts'
 import { cgroupAt, readHierarchies } from '#linux/cgroups.ts'
 import { type Command, runCommand } from '#linux/command.ts'
 import { ConmonMonitor } from '#linux/container-monitor.ts'
@@ -75,6 +76,7 @@ export function monitorLab(conmonPath = conmon) {
       for (const id of await monitor.leftovers()) await monitor.remove(id, '')
       for (const each of opened) each[Symbol.dispose]()
       await cgroupAt(hierarchies, cgroupParent).remove()
+      await options.attachments[Symbol.asyncDispose]()
       monitorCgroup[Symbol.dispose]()
       await watcher[Symbol.asyncDispose]()
       rmSync(directory, { recursive: true })
@@ -103,7 +105,8 @@ function monitorOptions(directory: string, conmonPath: string) {
     containers: join(directory, 'containers'),
   }
   const monitorCgroup = createMonitorCgroup(hierarchies)
-  return { conmonPath, paths, runtimes, hierarchies, locks, watcher, monitorCgroup }
+  const attachments = new AttachSockets()
+  return { conmonPath, paths, runtimes, hierarchies, locks, watcher, attachments, monitorCgroup }
 }
 
 /** Requests for containers that run a shell script in a root file system of busybox, each with an id of its own. */
