@@ -7,6 +7,7 @@ import type { RuntimeStatus } from '#cri/runtime-service/runtime-status.ts'
 import { runtimeService } from '#cri/runtime-service/service.ts'
 import { startCriServer } from '#cri/server.ts'
 import { StartGate } from '#cri/start-gate.ts'
+import { type StreamingServer, startStreamingServer } from '#cri/streaming/server.ts'
 import { DEFAULT_REGISTRIES_DIRS } from '#image/hosts-directory.ts'
 import type { ImageStore } from '#image/image-source.ts'
 import { importImages } from '#image/import.ts'
@@ -26,12 +27,13 @@ import { ProcessWatcher } from '#linux/process-watcher.ts'
 import { findHandlers, hasRecursiveReadonly } from '#linux/runtime-handlers.ts'
 import { removeStaleSocket } from '#linux/stale-socket.ts'
 import type { Clock, RuntimePorts } from '#runtime/ports.ts'
-import { createRuntime } from '#runtime/runtime.ts'
+import { createRuntime, type Runtime } from '#runtime/runtime.ts'
 import { openImageRecords } from '#store/image-records.ts'
 import { createPaths, type Paths } from '#store/paths.ts'
 import { openRecords } from '#store/records.ts'
 import { openPorts } from './daemon-ports.ts'
 import { daemonStatus } from './daemon-status.ts'
+import { certificateFiles } from './streaming-certificates.ts'
 
 export interface DaemonOptions {
   readonly version: string
@@ -85,12 +87,13 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   const gate = new StartGate()
   const status = daemonStatus({ config, version, host, handlers, network: ports.network, records })
   const store = wrap('images', images.store)
+  const streaming = stack.use(await openStreaming(config, runtime, log))
   await removeStaleSocket(config.listen)
   const server = await startCriServer({
     socketPath: config.listen,
     runtimeService: runtimeService({
-      ...{ sandboxes: runtime.sandboxes, containers: runtime.containers, gate },
-      status,
+      ...{ sandboxes: runtime.sandboxes, containers: runtime.containers, commands: runtime.commands },
+      ...{ streaming, gate, status },
       host: { apparmor: apparmorEnabled(), selinux: selinuxEnabled() },
     }),
     imageService: imageService({ store, puller: openPuller(config, store, log), clock }),
@@ -122,6 +125,17 @@ async function tellWhatIsMissing(status: RuntimeStatus, log: Log): Promise<void>
 function wrapAll(wrap: NonNullable<DaemonOptions['wrapPort']>, ports: RuntimePorts): RuntimePorts {
   const wrapped = Object.entries(ports).map(([name, port]) => [name, wrap(name, port as object)])
   return Object.fromEntries(wrapped) as RuntimePorts
+}
+
+function openStreaming({ streaming }: Config, runtime: Runtime, log: Log): Promise<StreamingServer> {
+  const { address, port, tls, idleTimeoutMs } = streaming
+  return startStreamingServer({
+    ...{ address, port, idleTimeoutMs, log, sandboxes: runtime.sandboxes, commands: runtime.commands },
+    tls: tls && {
+      certificates: certificateFiles(tls.certFile, tls.keyFile),
+      minVersion: `TLSv${tls.minVersion}`,
+    },
+  })
 }
 
 function openPuller(config: Config, store: ImageStore, log: Log): ImagePuller {

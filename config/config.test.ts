@@ -43,7 +43,7 @@ const defaults: Config = {
     handlers: { crun: { type: 'oci', path: 'crun' }, runc: { type: 'oci', path: 'runc' } },
   },
   image: { registriesDir: undefined },
-  streaming: { address: '127.0.0.1', port: 0 },
+  streaming: { address: '127.0.0.1', port: 0, tls: undefined, idleTimeoutMs: 14_400_000 },
 }
 
 describe('what is configured', () => {
@@ -68,7 +68,7 @@ describe('what is configured', () => {
       root: '/a',
       logLevel: 'error',
       cni: { confDir: '/c', binDirs: ['/three'], gc: [] },
-      streaming: { address: '127.0.0.1', port: 10 },
+      streaming: { ...defaults.streaming, port: 10 },
     })
   })
 

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import { durationMs } from '#lib/duration.ts'
 import { invalidArgument } from '#lib/errors.ts'
 import { nearestName } from '#lib/names.ts'
 import type { KeyPath } from './key-lines.ts'
@@ -29,7 +30,19 @@ export interface Config {
   }
   /** Undefined: /etc/containers/certs.d, else /etc/containerd/certs.d. */
   readonly image: { readonly registriesDir: string | undefined }
-  readonly streaming: { readonly address: string; readonly port: number }
+  readonly streaming: {
+    readonly address: string
+    readonly port: number
+    readonly tls: StreamingTls | undefined
+    /** 0: never. */
+    readonly idleTimeoutMs: number
+  }
+}
+
+export interface StreamingTls {
+  readonly certFile: string
+  readonly keyFile: string
+  readonly minVersion: FileConfig['streaming']['tls_min_version']
 }
 
 /** What the command line sets; each goes over the files. */
@@ -93,7 +106,7 @@ function flagLayer({ root, state, listen, logLevel }: ConfigFlags): Layer {
 }
 
 /** What is wrong only when keys are seen together: the key to blame, and what to do. */
-function contradictions({ root, state, listen, runtime }: FileConfig): [KeyPath, string][] {
+function contradictions({ root, state, listen, runtime, streaming }: FileConfig): [KeyPath, string][] {
   const found: [KeyPath, string][] = []
   if (resolve(root) === resolve(state)) {
     found.push([
@@ -103,6 +116,10 @@ function contradictions({ root, state, listen, runtime }: FileConfig): [KeyPath,
   }
   if (socketPath(listen) === resolve(state, 'admin.sock')) {
     found.push([['listen'], `listen is ${listen}, which is the admin socket: set another`])
+  }
+  if ((streaming.tls_cert === undefined) !== (streaming.tls_key === undefined)) {
+    const [there, missing] = streaming.tls_key === undefined ? ['tls_cert', 'tls_key'] : ['tls_key', 'tls_cert']
+    found.push([['streaming', there], `streaming.${there} is set without streaming.${missing}: set both or none`])
   }
   const wanted = runtime.default_handler
   const names = Object.keys(runtime.handlers)
@@ -139,6 +156,16 @@ function toConfig(file: FileConfig): Config {
       handlers: Object.fromEntries(handlers),
     },
     image: { registriesDir: image.registries_dir && resolve(image.registries_dir) },
-    streaming: { address: streaming.address, port: streaming.port },
+    streaming: {
+      address: streaming.address,
+      port: streaming.port,
+      tls: streamingTls(streaming),
+      idleTimeoutMs: durationMs(streaming.idle_timeout) ?? 0,
+    },
   }
+}
+
+function streamingTls({ tls_cert, tls_key, tls_min_version }: FileConfig['streaming']): StreamingTls | undefined {
+  if (tls_cert === undefined || tls_key === undefined) return undefined
+  return { certFile: resolve(tls_cert), keyFile: resolve(tls_key), minVersion: tls_min_version }
 }

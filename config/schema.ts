@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
 import { z } from 'zod'
+import { durationMs } from '#lib/duration.ts'
 
 /** sun_path of unix(7) holds 108 bytes with the zero that ends it. */
 const SOCKET_PATH_LIMIT_BYTES = 107
@@ -172,7 +173,7 @@ export const configSchema = z.strictObject({
         .default('127.0.0.1')
         .meta(
           says(
-            'Where exec, attach and port-forward will be served; this version does not do so yet.',
+            'Where exec, attach and port-forward are served; clients reach it through kubelet, by URLs that are good once.',
             'an IP address',
           ),
         ),
@@ -182,6 +183,32 @@ export const configSchema = z.strictObject({
         .max(65_535)
         .default(0)
         .meta(says('Its TCP port; 0 is any free one.', 'a TCP port from 0 to 65535')),
+      tls_cert: path
+        .optional()
+        .meta(
+          says(
+            'The certificate, with its chain, that it is served with over TLS; read anew when it changes. Needs tls_key.',
+            'an absolute path of a PEM file',
+            'no TLS',
+          ),
+        ),
+      tls_key: path
+        .optional()
+        .meta(says('The key of tls_cert.', 'an absolute path of a PEM file', 'no TLS')),
+      tls_min_version: z
+        .enum(['1.2', '1.3'])
+        .default('1.2')
+        .meta(says('The oldest version of TLS that is spoken.', '"1.2" or "1.3"')),
+      idle_timeout: z
+        .string()
+        .refine((value) => durationMs(value) !== undefined)
+        .default('4h')
+        .meta(
+          says(
+            'How long a session may go without a byte in either direction (a ping of the client is one) before it is ended; 0 is for ever.',
+            'a duration such as "4h", "1h30m" or "90s"',
+          ),
+        ),
     })
     .prefault({}),
 })

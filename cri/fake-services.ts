@@ -1,17 +1,19 @@
-import { notFound } from '#lib/errors.ts'
+import { CriError, notFound } from '#lib/errors.ts'
 import type { ContainerRecord, ContainerSpec, Resources } from '#runtime/container/record.ts'
 import type { ExecResult } from '#runtime/monitor-port.ts'
 import type { SandboxRecord, SandboxSpec } from '#runtime/pod-sandbox/record.ts'
-import type { ContainerService, SandboxService } from '#runtime/services.ts'
+import type { CommandService, ContainerService, SandboxService } from '#runtime/services.ts'
 import { recordingLog } from './recording-log.ts'
 import type { RuntimeStatus } from './runtime-service/runtime-status.ts'
 import { runtimeService } from './runtime-service/service.ts'
 import { StartGate } from './start-gate.ts'
+import type { StreamingRequest } from './streaming/session.ts'
 import type { CallContext } from './unary.ts'
 
 export interface FakeServices {
   readonly sandboxes: SandboxService
   readonly containers: ContainerService
+  readonly commands: CommandService
   /** The calls that change something, with their arguments, in order. */
   readonly journal: unknown[][]
 }
@@ -41,6 +43,10 @@ export function fakeServices(
       remove: async (id) => did(undefined, 'remove', sandbox(id).id),
       get: sandbox,
       list: () => sandboxes,
+      ready: sandbox,
+      connect: async (id, port) => {
+        throw new CriError('unavailable', `pod sandbox ${sandbox(id).id}: nobody listens on port ${port}`)
+      },
     },
     containers: {
       create: (spec) => did('new-container', 'create', spec),
@@ -52,7 +58,13 @@ export function fakeServices(
       update: async (id, resources, annotations) =>
         did(undefined, 'update', container(id).id, resources, annotations),
       reopenLog: async (id) => did(undefined, 'reopenLog', container(id).id),
+    },
+    commands: {
       execSync: async (id, command, timeoutMs) => did(exec, 'execSync', container(id).id, command, timeoutMs),
+      executable: (id) => container(id).id,
+      exec: async (id, command) => did(exec.exitCode, 'exec', container(id).id, command),
+      attachable: container,
+      attach: async (id) => did(undefined, 'attach', container(id).id),
     },
   }
 }
@@ -101,7 +113,15 @@ export function fakeRuntimeService(
 ) {
   const services = fakeServices(given)
   const host = { apparmor: false, selinux: false }
-  return { ...services, table: runtimeService({ ...services, status, gate, host }) }
+  const asked: StreamingRequest[] = []
+  const streaming = {
+    urlFor(request: StreamingRequest) {
+      asked.push(request)
+      return `http://127.0.0.1:1/${request.kind}/token`
+    },
+  }
+  const table = runtimeService({ ...services, streaming, status, gate, host })
+  return { ...services, table, asked }
 }
 
 function openGate(): StartGate {

@@ -1,6 +1,6 @@
 import { CriError, invalidArgument } from '#lib/errors.ts'
 import type { ExecSyncRequest, ExecSyncResponse } from '#proto/gen/runtime/v1/api.ts'
-import type { ContainerService } from '#runtime/services.ts'
+import type { CommandService } from '#runtime/services.ts'
 import { secondsToMs } from '../convert-timeout.ts'
 import { maxMessageBytes } from '../service-table.ts'
 import type { Handler } from '../unary.ts'
@@ -10,12 +10,12 @@ const maxOutputBytes = maxMessageBytes - 64 * 1024
 
 /** Output that does not fit the answer is cut without an error (api.proto, ExecSyncResponse). A timeout of 0 is none. */
 export function execSync(
-  containers: Pick<ContainerService, 'execSync'>,
+  commands: Pick<CommandService, 'execSync'>,
 ): Handler<ExecSyncRequest, ExecSyncResponse> {
   return async ({ containerId, cmd, timeout }, { signal }) => {
     if (cmd.length === 0) throw invalidArgument('cmd is empty: name a command to run in the container')
     const timeoutMs = timeout === 0n ? undefined : secondsToMs(timeout)
-    const result = await containers.execSync(containerId, [...cmd], timeoutMs, signal)
+    const result = await commands.execSync(containerId, [...cmd], timeoutMs, signal)
     // Kubelet takes this code, and no other, for a probe that timed out.
     if (result.timedOut) {
       throw new CriError(

@@ -1,14 +1,18 @@
 import type { RuntimeServiceDefinition } from '#proto/gen/runtime/v1/api.ts'
-import type { ContainerService, SandboxService } from '#runtime/services.ts'
+import type { CommandService, ContainerService, SandboxService } from '#runtime/services.ts'
 import type { HostSupport } from '../convert-confinement.ts'
 import { type ServiceTable, unimplemented } from '../service-table.ts'
 import type { StartGate } from '../start-gate.ts'
+import type { StreamingServer } from '../streaming/server.ts'
+import { attach } from './attach.ts'
 import { containerStatus } from './container-status.ts'
 import { createContainer } from './create-container.ts'
+import { exec } from './exec.ts'
 import { execSync } from './exec-sync.ts'
 import { listContainers } from './list-containers.ts'
 import { listPodSandbox } from './list-pod-sandbox.ts'
 import { podSandboxStatus } from './pod-sandbox-status.ts'
+import { portForward } from './port-forward.ts'
 import { removeContainer } from './remove-container.ts'
 import { removePodSandbox } from './remove-pod-sandbox.ts'
 import { reopenContainerLog } from './reopen-container-log.ts'
@@ -28,6 +32,8 @@ import { version } from './version.ts'
 export interface RuntimeServiceParts {
   readonly sandboxes: SandboxService
   readonly containers: ContainerService
+  readonly commands: CommandService
+  readonly streaming: Pick<StreamingServer, 'urlFor'>
   readonly status: RuntimeStatus
   readonly gate: StartGate
   readonly host: HostSupport
@@ -35,7 +41,7 @@ export interface RuntimeServiceParts {
 
 /** All 37 RPCs of the CRI's RuntimeService. */
 export function runtimeService(parts: RuntimeServiceParts): ServiceTable<typeof RuntimeServiceDefinition> {
-  const { sandboxes, containers, gate, host } = parts
+  const { sandboxes, containers, commands, streaming, gate, host } = parts
   return {
     version: version(parts.status),
     status: status(parts.status, gate),
@@ -60,10 +66,10 @@ export function runtimeService(parts: RuntimeServiceParts): ServiceTable<typeof 
     updateContainerResources: updateContainerResources(containers),
     reopenContainerLog: reopenContainerLog(containers),
 
-    execSync: execSync(containers),
-    exec: unimplemented('Exec'),
-    attach: unimplemented('Attach'),
-    portForward: unimplemented('PortForward'),
+    execSync: execSync(commands),
+    exec: exec(commands, streaming),
+    attach: attach(commands, streaming),
+    portForward: portForward(sandboxes, streaming),
 
     containerStats: unimplemented('ContainerStats'),
     listContainerStats: unimplemented('ListContainerStats'),

@@ -1,0 +1,54 @@
+import type { Writable } from 'node:stream'
+import { finished } from 'node:stream/promises'
+import { describeError } from '#lib/errors.ts'
+import type { Log } from '#lib/log.ts'
+import type { CommandStreams } from '#runtime/monitor-port.ts'
+import { type Outcome, statusText } from './command-status.ts'
+
+/** Which streams the CRI's request names. */
+export interface WantedStreams {
+  readonly stdin: boolean
+  readonly stdout: boolean
+  readonly stderr: boolean
+  readonly tty: boolean
+}
+
+/** The connection of a client of exec or attach, whatever its protocol. */
+export interface CommandChannels {
+  readonly protocol: string
+  readonly streams: CommandStreams
+  /** Carries the outcome. */
+  readonly error: Writable
+  /** Aborts when the client has gone. */
+  readonly gone: AbortSignal
+  /** Lets go of the client once it has all that was written. */
+  close(): Promise<void>
+}
+
+/** Answers the exit code of what it ran; what it throws is told to the client. */
+export type Run = (streams: CommandStreams, gone: AbortSignal) => Promise<number>
+
+/** Runs a command for its client: all output, the outcome, and then the ends: old clients look for no outcome after them. */
+export async function serveCommand(channels: CommandChannels, run: Run, log: Log): Promise<void> {
+  const started = performance.now()
+  const outcome = await run(channels.streams, channels.gone).then(
+    (exitCode): Outcome => ({ exitCode }),
+    (error: unknown): Outcome => ({ error }),
+  )
+  const fields = { ms: Math.round(performance.now() - started), protocol: channels.protocol }
+  if (channels.gone.aborted) log.info(fields, 'the client of a command or container has gone')
+  else if ('error' in outcome) log.info({ ...fields, err: describeError(outcome.error) }, 'a command failed')
+  else log.info({ ...fields, exitCode: outcome.exitCode }, 'a command ended')
+  const { stdout, stderr } = channels.streams
+  await ended(channels.error, statusText(outcome, channels.protocol))
+  await Promise.all([ended(stdout), ended(stderr)])
+  await channels.close()
+}
+
+/** A stream whose client is gone has nothing to wait for. */
+async function ended(stream: Writable | undefined, last = ''): Promise<void> {
+  if (stream === undefined || stream.destroyed) return
+  const flushed = finished(stream, { readable: false }).catch(() => {})
+  stream.end(last)
+  await flushed
+}
