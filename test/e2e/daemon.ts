@@ -44,6 +44,8 @@ export interface Daemon extends AsyncDisposable {
   readonly scope: () => SnapshotScope
   /** Answers crictl's stdout; throws with its stderr. */
   crictl(...args: readonly string[]): Promise<string>
+  /** The program and its arguments, for who starts it himself. */
+  crictlCommand(...args: readonly string[]): readonly [program: string, args: readonly string[]]
   /** The same of a command that prints JSON. */
   // biome-ignore lint/suspicious/noExplicitAny: crictl's output, which each test looks into by name.
   crictlJson(...args: readonly string[]): Promise<any>
@@ -112,11 +114,12 @@ function prepareDaemon(options: DaemonOptions): Daemon {
   const [program, ...first] = options.program ?? [CRI_TS]
   let child: ChildProcess | undefined
 
-  const crictl = async (...args: readonly string[]): Promise<string> => {
+  const crictlCommand = (...args: readonly string[]) => {
     const where = ['--config', files.crictlConfig, '-r', `unix://${socket}`, '-i', `unix://${socket}`]
-    const { stdout } = await run(CRICTL, [...where, '--timeout', '30s', ...args], {
-      maxBuffer: ANSWER_LIMIT_BYTES,
-    })
+    return [CRICTL, [...where, '--timeout', '30s', ...args]] as const
+  }
+  const crictl = async (...args: readonly string[]): Promise<string> => {
+    const { stdout } = await run(...crictlCommand(...args), { maxBuffer: ANSWER_LIMIT_BYTES })
     return stdout
   }
   const end = async (signal: NodeJS.Signals): Promise<void> => {
@@ -142,6 +145,7 @@ function prepareDaemon(options: DaemonOptions): Daemon {
       directories: [root, state, join(directory, 'cni'), networks],
     }),
     crictl,
+    crictlCommand,
     crictlJson: async (...args) => JSON.parse(await crictl(...args)),
     criTs: async (...args) => (await run(program, [...first, '--config', configFile, ...args])).stdout,
     async start() {
