@@ -25,8 +25,12 @@ function read(file: string, key: string): Buffer {
   try {
     return readFileSync(file)
   } catch (cause) {
-    throw new CriError('failed-precondition', `${key}: ${file} can't be read: give a PEM file that root may read`, {
-      cause,
-    })
+    throw new CriError(
+      'failed-precondition',
+      `${key}: ${file} can't be read: give a PEM file that root may read`,
+      {
+        cause,
+      },
+    )
   }
 }

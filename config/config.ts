@@ -118,8 +118,12 @@ function contradictions({ root, state, listen, runtime, streaming }: FileConfig)
     found.push([['listen'], `listen is ${listen}, which is the admin socket: set another`])
   }
   if ((streaming.tls_cert === undefined) !== (streaming.tls_key === undefined)) {
-    const [there, missing] = streaming.tls_key === undefined ? ['tls_cert', 'tls_key'] : ['tls_key', 'tls_cert']
-    found.push([['streaming', there], `streaming.${there} is set without streaming.${missing}: set both or none`])
+    const [there, missing] =
+      streaming.tls_key === undefined ? ['tls_cert', 'tls_key'] : ['tls_key', 'tls_cert']
+    found.push([
+      ['streaming', there],
+      `streaming.${there} is set without streaming.${missing}: set both or none`,
+    ])
   }
   const wanted = runtime.default_handler
   const names = Object.keys(runtime.handlers)
@@ -165,7 +169,11 @@ function toConfig(file: FileConfig): Config {
   }
 }
 
-function streamingTls({ tls_cert, tls_key, tls_min_version }: FileConfig['streaming']): StreamingTls | undefined {
+function streamingTls({
+  tls_cert,
+  tls_key,
+  tls_min_version,
+}: FileConfig['streaming']): StreamingTls | undefined {
   if (tls_cert === undefined || tls_key === undefined) return undefined
   return { certFile: resolve(tls_cert), keyFile: resolve(tls_key), minVersion: tls_min_version }
 }

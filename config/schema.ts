@@ -192,9 +192,7 @@ export const configSchema = z.strictObject({
             'no TLS',
           ),
         ),
-      tls_key: path
-        .optional()
-        .meta(says('The key of tls_cert.', 'an absolute path of a PEM file', 'no TLS')),
+      tls_key: path.optional().meta(says('The key of tls_cert.', 'an absolute path of a PEM file', 'no TLS')),
       tls_min_version: z
         .enum(['1.2', '1.3'])
         .default('1.2')

@@ -1,16 +1,15 @@
 import { closeSync, fstatSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import { CriError, errnoOf } from '#lib/errors.ts'
-import type { TerminalSize } from '#runtime/monitor-port.ts'
 import type { Cgroup } from './cgroups.ts'
 import { contentOf, killGroup } from './command.ts'
+import type { ConsoleSocket } from './console-socket.ts'
 import { type ExecSlot, takeExecSlot } from './exec-slots.ts'
 import { memoryFile } from './libc.ts'
 import type { HeldLocks } from './object-lock.ts'
 import { globalArguments, type OciRuntime, runtimeMessage } from './oci-runtime.ts'
 import { posixSpawn } from './posix-spawn.ts'
 import type { ProcessWatcher } from './process-watcher.ts'
-import { setTerminalSizesOf } from './terminal.ts'
 
 export interface ExecEnvironment {
   readonly runtime: OciRuntime
@@ -35,8 +34,10 @@ export type Stdio = readonly [stdin: number, stdout: number, stderr: number]
 export interface ExecProcess extends Disposable {
   /** Kills all that the command has started, whether it left its session or not. */
   kill(): void
-  /** Passes on that the size of the terminal that it was given has changed. */
-  resize(size: TerminalSize): void
+  /** Until `ended` has resolved. */
+  runs(): boolean
+  /** Tells the OCI runtime that the size of the terminal that it was given has changed. */
+  tellResize(): void
   /**
    * The command's exit code, once its OCI runtime has ended too. runc stays while anybody holds the output, which it
    * copies: it is ended once `isDrained` says that there is no more, told how long ago the command itself has ended.
@@ -51,13 +52,18 @@ const LOG_LIMIT_BYTES = 64 << 10
 const LOOK_MS = 100
 
 /** Starts a command in a container by its OCI runtime, in a cgroup of its own below the container's. */
-export function startExec(command: ExecCommand, environment: ExecEnvironment, stdio: Stdio): ExecProcess {
+export function startExec(
+  command: ExecCommand,
+  environment: ExecEnvironment,
+  stdio: Stdio,
+  console?: ConsoleSocket,
+): ExecProcess {
   const { runtime, locks, watcher, cgroup, marks } = environment
   using held = new DisposableStack()
   const slot = held.use(takeExecSlot(cgroup, marks))
   const lock = held.use(locks.hold(command.id))
   const log = held.adopt(memoryFile('log'), closeSync)
-  const pid = spawnRuntime(command, runtime, slot, [...stdio, lock.fd], log)
+  const pid = spawnRuntime(command, runtime, slot, [...stdio, lock.fd], log, console)
   const told = isRunc(runtime) ? exitCodeTeller(slot.mark, log) : (): undefined => undefined
   const owned = held.move()
   let runs = true
@@ -67,9 +73,9 @@ export function startExec(command: ExecCommand, environment: ExecEnvironment, st
       killGroup(pid)
       slot.cgroup.kill() // What the runtime put there before it died.
     },
-    resize(size) {
+    runs: () => runs,
+    tellResize() {
       if (!runs) return // Its pid may be another's by now.
-      setTerminalSizesOf(pid, size)
       try {
         process.kill(pid, 'SIGWINCH')
       } catch {
@@ -90,6 +96,12 @@ export function startExec(command: ExecCommand, environment: ExecEnvironment, st
 }
 
 const isRunc = ({ options }: OciRuntime): boolean => basename(options.path).startsWith('runc')
+/**
+ * Whether a command's terminal is to be asked for by a console socket. crun passes bytes between that terminal and the
+ * one it is given, but drops what is on its way when the command ends; runc takes a socket only to be left alone.
+ */
+export const handsOverTerminal = ({ options }: OciRuntime): boolean =>
+  basename(options.path).startsWith('crun')
 
 function spawnRuntime(
   { id, ociProcess }: ExecCommand,
@@ -97,6 +109,7 @@ function spawnRuntime(
   slot: ExecSlot,
   fds: readonly number[],
   log: number,
+  console: ConsoleSocket | undefined,
 ): number {
   const { options } = runtime
   const spec = memoryFile('process.json')
@@ -110,10 +123,11 @@ function spawnRuntime(
         ...(isRunc(runtime) ? ['--debug'] : []),
         ...['exec', '--cgroup', slot.name, '--process', '/proc/self/fd/4'],
         ...(isRunc(runtime) ? ['--pid-file', slot.mark] : []),
+        ...(console === undefined ? [] : ['--console-socket', console.path(6)]),
         id,
       ],
       env: { PATH: process.env['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin' },
-      fds: [...fds, spec, log],
+      fds: [...fds, spec, log, ...(console === undefined ? [] : [console.directoryFd])],
     })
   } finally {
     closeSync(spec)

@@ -102,15 +102,18 @@ onEach('%s: what a command wrote before its end reaches a client that reads late
   expect(chunks.text()).toHaveLength(60_000)
 })
 
-onEach('%s: a command that does not read stops the client, and what is left over is dropped', async (handler) => {
-  const { stdin, streams } = client(['stderr'])
-  const run = exec(handler, 'read line; echo "$line"; exec >&-; sleep 0.1', streams)
-  stdin.write('first\n')
-  const chunk = Buffer.alloc(64 << 10)
-  while (stdin.write(chunk));
-  expect(await run).toBe(0)
-  await expect.poll(() => stdin.writableNeedDrain).toBe(false)
-})
+onEach(
+  '%s: a command that does not read stops the client, and what is left over is dropped',
+  async (handler) => {
+    const { stdin, streams } = client(['stderr'])
+    const run = exec(handler, 'read line; echo "$line"; exec >&-; sleep 0.1', streams)
+    stdin.write('first\n')
+    const chunk = Buffer.alloc(64 << 10)
+    while (stdin.write(chunk));
+    expect(await run).toBe(0)
+    await expect.poll(() => stdin.writableNeedDrain).toBe(false)
+  },
+)
 
 onEach('%s: a child left behind that holds the output does not hold up the end', async (handler) => {
   const seconds = handler === 'runc' ? 71_001 : 71_002
@@ -165,6 +168,15 @@ onEach('%s: what is typed early is echoed once', async (handler) => {
   expect(out.text()).toBe('typed\r\ngot typed\r\n')
 })
 
+onEach('%s: what a short command says on its terminal is never lost', async (handler) => {
+  for (let round = 0; round < 20; round += 1) {
+    const { stdout, streams } = client(['stdin', 'stderr'])
+    const out = textOf(stdout)
+    expect(await exec(handler, 'echo -n hello', streams, { terminal: true })).toBe(0)
+    expect(out.text()).toBe('hello')
+  }
+})
+
 onEach('%s: much output of a terminal arrives whole', async (handler) => {
   const { stdout, streams } = client(['stdin', 'stderr'])
   const out = textOf(stdout)
@@ -173,18 +185,24 @@ onEach('%s: much output of a terminal arrives whole', async (handler) => {
   expect(out.text()).toHaveLength(700_000)
 })
 
-onEach('%s: a command that is not there is an error that names it, with and without a terminal', async (handler) => {
-  for (const terminal of [false, true]) {
-    const id = containers.get(handler)?.id ?? ''
-    const base = await lab.monitor().ociProcess(id)
-    const { streams } = client()
-    const ociProcess = { ...base, args: ['/no/such/program'], terminal }
-    const { signal } = new AbortController()
-    await expect(
-      lab.monitor().execStreamed({ id, handler, ociProcess, streams, signal }),
-    ).rejects.toMatchObject({ kind: 'failed-precondition', message: expect.stringMatching(/no\/such\/program/) })
-  }
-})
+onEach(
+  '%s: a command that is not there is an error that names it, with and without a terminal',
+  async (handler) => {
+    for (const terminal of [false, true]) {
+      const id = containers.get(handler)?.id ?? ''
+      const base = await lab.monitor().ociProcess(id)
+      const { streams } = client()
+      const ociProcess = { ...base, args: ['/no/such/program'], terminal }
+      const { signal } = new AbortController()
+      await expect(
+        lab.monitor().execStreamed({ id, handler, ociProcess, streams, signal }),
+      ).rejects.toMatchObject({
+        kind: 'failed-precondition',
+        message: expect.stringMatching(/no\/such\/program/),
+      })
+    }
+  },
+)
 
 onEach('%s: nothing stays open', async (handler) => {
   const run = async (terminal: boolean): Promise<void> => {

@@ -19,22 +19,26 @@ const CONNECT_TIMEOUT_MS = 10_000
 export function createPodPorts(timeoutMs = CONNECT_TIMEOUT_MS): PodPorts {
   return {
     async connect(netnsPath, port) {
-      const failures: string[] = []
+      const failures: unknown[] = []
       for (const { family, host } of LOOPBACKS) {
+        if (!failures.every(meansNobody)) break
         const make = (): number => streamSocket(family)
         try {
-          return await connected(netnsPath === undefined ? make() : inNetwork(netnsPath, make), host, port, timeoutMs)
+          const fd = netnsPath === undefined ? make() : inNetwork(netnsPath, make)
+          return await connected(fd, host, port, timeoutMs)
         } catch (error) {
-          failures.push(describeError(error))
-          // A host without IPv6 has nobody there either.
-          if (!['ECONNREFUSED', 'EAFNOSUPPORT', 'EADDRNOTAVAIL'].includes(errnoOf(error) ?? '')) break
+          failures.push(error)
         }
       }
       const remedy = 'start a server in the pod that listens on this port of localhost or of all addresses'
-      throw new CriError('unavailable', `port ${port}: ${failures.join('; ')}: ${remedy}`)
+      throw new CriError('unavailable', `port ${port}: ${failures.map(describeError).join('; ')}: ${remedy}`)
     },
   }
 }
+
+/** Also a host without IPv6 has nobody there. */
+const meansNobody = (failure: unknown): boolean =>
+  ['ECONNREFUSED', 'EAFNOSUPPORT', 'EADDRNOTAVAIL'].includes(errnoOf(failure) ?? '')
 
 function connected(fd: number, host: string, port: number, timeoutMs: number): Promise<Socket> {
   const socket = open(fd)

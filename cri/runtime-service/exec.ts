@@ -11,7 +11,8 @@ export function exec(
   streaming: Pick<StreamingServer, 'urlFor'>,
 ): Handler<ExecRequest, ExecResponse> {
   return (request) => {
-    if (request.cmd.length === 0) throw invalidArgument('cmd is empty: name a command to run in the container')
+    if (request.cmd.length === 0)
+      throw invalidArgument('cmd is empty: name a command to run in the container')
     const streams = wantedStreams(request)
     const containerId = commands.executable(request.containerId)
     return { url: streaming.urlFor({ kind: 'exec', containerId, command: [...request.cmd], streams }) }

@@ -3,7 +3,12 @@ import type { AttachRequest } from '#proto/gen/runtime/v1/api.ts'
 import type { WantedStreams } from '../streaming/command-session.ts'
 
 /** Throws invalid-argument for what api.proto forbids: no stream at all, or a standard error beside a terminal. */
-export function wantedStreams({ stdin, stdout, stderr, tty }: Omit<AttachRequest, 'containerId'>): WantedStreams {
+export function wantedStreams({
+  stdin,
+  stdout,
+  stderr,
+  tty,
+}: Omit<AttachRequest, 'containerId'>): WantedStreams {
   if (tty && stderr) {
     throw invalidArgument('tty and stderr are both set: a terminal has one output, so leave stderr out')
   }

@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream'
+import { passOn } from '#lib/pass-on.ts'
 import type { PodConnection } from '#runtime/ports.ts'
 
 /** Connects to a port of the pod that is forwarded. */
@@ -28,7 +29,7 @@ export function forward(client: Duplex, pod: PodConnection, cannotEnd = false): 
     if (client.writableFinished || client.destroyed) resolve()
   })
   if (client.destroyed) letGo()
-  client.pipe(pod)
-  pod.pipe(client)
+  passOn(client, pod, { end: true })
+  passOn(pod, client, { end: true })
   return promise
 }

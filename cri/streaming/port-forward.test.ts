@@ -22,7 +22,9 @@ async function pod() {
   const connect = (wanted: number): Promise<Socket> =>
     wanted === 80
       ? new Promise((resolve) => {
-          const socket: Socket = connectTcp({ port, host: '127.0.0.1', allowHalfOpen: true }, () => resolve(socket))
+          const socket: Socket = connectTcp({ port, host: '127.0.0.1', allowHalfOpen: true }, () =>
+            resolve(socket),
+          )
         })
       : Promise.reject(new Error(`nobody listens on ${wanted}`))
   return { seen, connect, [Symbol.dispose]: () => void server.close() }
@@ -134,7 +136,9 @@ test.for(['v4.channel.k8s.io', 'v4.base64.channel.k8s.io', ''])(
     const client = await openWebSocket(lab.portForwardUrl([80, 81]), protocol)
     client.send(0, 'a')
     await expect.poll(() => client.received(0).slice(2)).toBe('A')
-    const numbers = [0, 1, 2, 3].map((channel) => Buffer.concat(client.channels.get(channel) ?? []).readUInt16LE(0))
+    const numbers = [0, 1, 2, 3].map((channel) =>
+      Buffer.concat(client.channels.get(channel) ?? []).readUInt16LE(0),
+    )
     expect(numbers).toEqual([80, 80, 81, 81])
     expect(client.received(3).slice(2)).toContain('nobody listens on 81')
     server.seen[0]?.end('bye')

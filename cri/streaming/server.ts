@@ -6,7 +6,7 @@ import type { SecureVersion } from 'node:tls'
 import { CriError, describeError } from '#lib/errors.ts'
 import type { Log } from '#lib/log.ts'
 import type { CommandService, SandboxService } from '#runtime/services.ts'
-import { serveSession, type StreamingRequest } from './session.ts'
+import { type StreamingRequest, serveSession } from './session.ts'
 import { Tokens } from './tokens.ts'
 import { refuse } from './upgrade.ts'
 
@@ -90,7 +90,10 @@ function tlsServer({ certificates, minVersion }: NonNullable<StreamingOptions['t
       server.setSecureContext({ ...now, minVersion })
       current = now
     } catch (error) {
-      log.warn({ err: describeError(error) }, 'the streaming certificate was not read anew: the old one is used')
+      log.warn(
+        { err: describeError(error) },
+        'the streaming certificate was not read anew: the old one is used',
+      )
     }
   })
   return server

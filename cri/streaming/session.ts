@@ -99,7 +99,11 @@ async function servePortForward(
   const connect = (port: number) => options.sandboxes.connect(sandboxId, port)
   if (transport === 'spdy') return spdyPortForward(spdyOn(upgrade, protocol, options), connect, log)
   if (protocol !== TUNNEL_PROTOCOL && ports.length === 0) {
-    return refuse(upgrade.socket, 400, `${protocol || 'this protocol'} forwards the ports of the CRI's request, which has none`)
+    return refuse(
+      upgrade.socket,
+      400,
+      `${protocol || 'this protocol'} forwards the ports of the CRI's request, which has none`,
+    )
   }
   const socket = await openWebSocket(upgrade, protocol, options)
   if (socket === undefined) return

@@ -127,6 +127,7 @@ export class SpdyConnection {
   }
 
   #onChunk(chunk: Buffer): void {
+    this.#intake.received(chunk.length)
     if (this.#isDeaf) return
     this.#idle?.refresh()
     try {

@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream'
+import { fairShare } from '#lib/fair-share.ts'
 
 /** Answers that wait for a client which does not read: more than this, and nothing more is read from it. */
 const WAITING_REPLIES_LIMIT_BYTES = 64 * 1024
@@ -15,6 +16,11 @@ export class SpdyIntake {
   #heldBytes = 0
   #waitingBytes = 0
   #isPaused = false
+  #waitsForTurn = false
+  readonly #hasHadItsShare = fairShare(() => {
+    this.#waitsForTurn = false
+    this.#update()
+  })
   #minds: 'all' | 'replies' | 'nothing' = 'all'
 
   constructor(socket: Duplex, streamBytes: number, totalBytes: number) {
@@ -28,6 +34,12 @@ export class SpdyIntake {
     this.#heldBytes += now - before
     if (now > this.#streamBytes) this.#full.add(stream)
     else if (now <= this.#streamBytes / 2) this.#full.delete(stream)
+    this.#update()
+  }
+
+  /** So much has come from the socket: others on the event loop have their turn, too. */
+  received(bytes: number): void {
+    this.#waitsForTurn = this.#hasHadItsShare(bytes)
     this.#update()
   }
 
@@ -65,6 +77,7 @@ export class SpdyIntake {
   #mustPause(): boolean {
     const isFull = this.#full.size > 0 || this.#heldBytes > this.#totalBytes
     const isFlooded = this.#waitingBytes > WAITING_REPLIES_LIMIT_BYTES
+    if (this.#waitsForTurn) return true
     return this.#minds !== 'nothing' && (isFlooded || (isFull && this.#minds === 'all'))
   }
 }

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { request } from 'node:http'
 import type { Duplex } from 'node:stream'
+import { text } from 'node:stream/consumers'
 import { WebSocket } from 'ws'
 import type { CommandStreams } from '#runtime/monitor-port.ts'
 import type { PodConnection } from '#runtime/ports.ts'
@@ -66,7 +67,11 @@ export async function openWebSocket(url: string, protocol: string, options: WebS
     socket,
     closed,
     send: (channel: number, text: string) =>
-      socket.send(isText ? `${channel}${Buffer.from(text).toString('base64')}` : Buffer.from(`\0${text}`).fill(channel, 0, 1)),
+      socket.send(
+        isText
+          ? `${channel}${Buffer.from(text).toString('base64')}`
+          : Buffer.from(`\0${text}`).fill(channel, 0, 1),
+      ),
     endInput: (channel: number) => socket.send(Buffer.from([255, channel])),
     received: (channel: number): string => `${Buffer.concat(channels.get(channel) ?? [])}`,
     channels,
@@ -93,10 +98,9 @@ export function ask(
     call.on('upgrade', ({ statusCode = 0, headers: answered }, socket, head) =>
       resolve({ status: statusCode, headers: answered, body: '', upgraded: { socket, head } }),
     )
-    call.on('response', async (response) => {
-      let body = ''
-      for await (const chunk of response) body += chunk
-      resolve({ status: response.statusCode ?? 0, headers: response.headers, body })
+    call.on('response', (response) => {
+      const { statusCode: status = 0, headers: answered } = response
+      text(response).then((body) => resolve({ status, headers: answered, body }), reject)
     })
     call.end()
   })

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { WebSocket, WebSocketServer } from 'ws'
+import { type WebSocket, WebSocketServer } from 'ws'
 import { listed, negotiate, TUNNEL_PROTOCOL } from './protocols.ts'
 
 /** A client that asks for another protocol than HTTP on its connection. */
@@ -41,11 +41,15 @@ export function agree(
     refuse(socket, 400, `cannot upgrade to ${JSON.stringify(upgrade)}: ask for SPDY/3.1 or websocket`)
     return undefined
   }
-  const offered = listed(headers[transport === 'spdy' ? 'x-stream-protocol-version' : 'sec-websocket-protocol'])
+  const offered = listed(
+    headers[transport === 'spdy' ? 'x-stream-protocol-version' : 'sec-websocket-protocol'],
+  )
   const protocol = negotiate(offered.length > 0 || transport === 'spdy' ? offered : [''], served[transport])
   if (protocol !== undefined) return { transport, protocol }
   const message = `none of the protocols [${offered.join(', ')}] is served: ask for one of ${served[transport].filter(Boolean).join(', ')}`
-  refuse(socket, 403, message, { 'X-Accepted-Stream-Protocol-Versions': served[transport].filter(Boolean).join(', ') })
+  refuse(socket, 403, message, {
+    'X-Accepted-Stream-Protocol-Versions': served[transport].filter(Boolean).join(', '),
+  })
   return undefined
 }
 
@@ -61,7 +65,10 @@ export function switchToSpdy({ socket }: Upgrade, protocol: string): void {
 }
 
 /** Answers the switch to WebSocket; resolves to undefined when the request is none, which the client was told. */
-export function switchToWebSocket({ request, socket, head }: Upgrade, protocol: string): Promise<WebSocket | undefined> {
+export function switchToWebSocket(
+  { request, socket, head }: Upgrade,
+  protocol: string,
+): Promise<WebSocket | undefined> {
   if (protocol === '') delete request.headers['sec-websocket-protocol']
   else request.headers['sec-websocket-protocol'] = protocol === TUNNEL_PROTOCOL ? TUNNEL_TOKEN : protocol
   return new Promise((resolve) => {

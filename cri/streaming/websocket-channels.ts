@@ -1,5 +1,6 @@
 import { Duplex } from 'node:stream'
 import type { WebSocket } from 'ws'
+import { fairShare } from '#lib/fair-share.ts'
 import { hasChannelClose, isBase64 } from './protocols.ts'
 
 const CLOSE_CHANNEL = 255
@@ -19,6 +20,11 @@ export class WebSocketChannels {
   readonly #channels: readonly Channel[]
   readonly #gone = new AbortController()
   #closing = false
+  #waitsForTurn = false
+  readonly #hasHadItsShare = fairShare(() => {
+    this.#waitsForTurn = false
+    this.#flow()
+  })
 
   /** `readable` are the numbers of those that the client writes to; what it writes to another is dropped. */
   constructor(socket: WebSocket, count: number, readable: readonly number[]) {
@@ -28,8 +34,8 @@ export class WebSocketChannels {
       { length: count },
       (_, number) =>
         new Channel({
-          isReadable: readable.includes(number),
-          send: (data, done) => this.#send(number, data, done),
+          ...{ number, isText: this.#isText, isReadable: readable.includes(number) },
+          send: (message, done) => this.#send(message, done),
           flow: () => this.#flow(),
         }),
     )
@@ -49,7 +55,7 @@ export class WebSocketChannels {
   }
 
   sendEmpty(number: number): void {
-    this.#send(number, Buffer.alloc(0), () => {})
+    this.#send(this.#isText ? `${number}` : Buffer.from([number]), () => {})
   }
 
   /** What still comes is dropped. */
@@ -72,14 +78,7 @@ export class WebSocketChannels {
     for (const channel of this.#channels) channel.destroy()
   }
 
-  #send(number: number, data: Buffer, done: (error?: Error | null) => void): void {
-    if (this.#isText) {
-      this.#socket.send(String.fromCharCode(ZERO + number) + data.toString('base64'), done)
-      return
-    }
-    const message = Buffer.allocUnsafe(data.length + 1)
-    message[0] = number
-    data.copy(message, 1)
+  #send(message: Buffer | string, done: (error?: Error | null) => void): void {
     this.#socket.send(message, done)
   }
 
@@ -92,6 +91,7 @@ export class WebSocketChannels {
       else channel.endInput()
       return
     }
+    this.#waitsForTurn = this.#hasHadItsShare(message.length)
     const data = message.subarray(1)
     const channel = this.#channels[this.#isText ? first - ZERO : first]
     channel?.receive(this.#isText ? Buffer.from(data.toString('latin1'), 'base64') : data)
@@ -100,14 +100,17 @@ export class WebSocketChannels {
 
   /** One channel that is full holds up the others: they share the connection. */
   #flow(): void {
-    if (this.#channels.some((channel) => channel.isFull) && !this.#closing) this.#socket.pause()
+    const isFull = this.#channels.some((channel) => channel.isFull) && !this.#closing
+    if (isFull || this.#waitsForTurn) this.#socket.pause()
     else this.#socket.resume()
   }
 }
 
 interface ChannelOptions {
+  readonly number: number
+  readonly isText: boolean
   readonly isReadable: boolean
-  readonly send: (data: Buffer, done: (error?: Error | null) => void) => void
+  readonly send: (message: Buffer | string, done: (error?: Error | null) => void) => void
   /** Called when the channel has been read from. */
   readonly flow: () => void
 }
@@ -115,6 +118,7 @@ interface ChannelOptions {
 class Channel extends Duplex {
   readonly #options: ChannelOptions
   #ended: boolean
+  #message = Buffer.alloc(0)
   isFull = false
 
   constructor(options: ChannelOptions) {
@@ -143,7 +147,17 @@ class Channel extends Duplex {
   }
 
   override _write(data: Buffer, _encoding: string, done: (error?: Error | null) => void): void {
-    this.#options.send(data, done)
+    const { number, isText, send } = this.#options
+    if (isText) send(`${number}${data.toString('base64')}`, done)
+    else send(this.#messageOf(data), done)
+  }
+
+  /** In the channel's own buffer, which is free again once a message is sent: the next one is written then. */
+  #messageOf(data: Buffer): Buffer {
+    if (this.#message.length <= data.length) this.#message = Buffer.allocUnsafeSlow(data.length + 1)
+    this.#message[0] = this.#options.number
+    data.copy(this.#message, 1)
+    return this.#message.subarray(0, data.length + 1)
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {

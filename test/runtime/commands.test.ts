@@ -1,7 +1,7 @@
 import { PassThrough } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { beforeEach, expect, test } from 'vitest'
-import { CriError } from '#lib/errors.ts'
+import type { CriError } from '#lib/errors.ts'
 import type { CommandStreams } from '#runtime/monitor-port.ts'
 import { containerSpec, sandboxSpec } from '#test/fakes/records.ts'
 import { quiet, type RuntimeLab, runtimeLab } from '#test/fakes/runtime-lab.ts'
@@ -50,7 +50,9 @@ test('nothing is executed in a container that does not run', async () => {
   ] as const) {
     const refused = { kind: 'failed-precondition', message: `container ${id} is ${phase}, not running` }
     await expect(commands().execSync(id, ['id'], undefined, signal)).rejects.toMatchObject(refused)
-    await expect(commands().exec(id, { command: ['id'], tty: false }, streams, signal)).rejects.toMatchObject(refused)
+    await expect(commands().exec(id, { command: ['id'], tty: false }, streams, signal)).rejects.toMatchObject(
+      refused,
+    )
     expect(() => commands().executable(id)).toThrow(refused.message)
   }
 })
