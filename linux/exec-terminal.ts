@@ -6,7 +6,7 @@ import type { CommandStreams, StreamedExecRequest, TerminalSize } from '#runtime
 import { openConsoleSocket } from './console-socket.ts'
 import { type ExecEnvironment, handsOverTerminal, startExec } from './exec-process.ts'
 import type { ExecSession } from './exec-streamed.ts'
-import { openTerminal, setTerminalSize } from './terminal.ts'
+import { makeRaw, openTerminal, setTerminalSize } from './terminal.ts'
 
 /** Starts a command with a terminal of its own on a client's streams. */
 export function startOnTerminal(request: StreamedExecRequest, environment: ExecEnvironment): ExecSession {
@@ -21,6 +21,7 @@ function startOnOurs(request: StreamedExecRequest, environment: ExecEnvironment)
   files.adopt(peer, closeSync)
   using ours = new DisposableStack()
   ours.adopt(controller, closeSync)
+  makeRaw(peer) // What is typed before the runtime has done so is echoed by the command's own terminal alone.
   // It is not the runtime's controlling terminal: nobody else tells it.
   const ends = terminalEnds(request.streams, () => exec.tellResize())
   const exec = startExec(ends.sized(request), environment, [peer, peer, peer])

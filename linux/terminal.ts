@@ -21,7 +21,7 @@ const TERMIOS_SIZE = 60
 export interface Terminal {
   /** Our end. */
   readonly controller: number
-  /** The program's end, raw: what is typed before the program has set it up is echoed once, by the program's own. */
+  /** The program's end. */
   readonly peer: number
 }
 
@@ -31,15 +31,19 @@ export function openTerminal(): Terminal {
   try {
     check(natives.ioctl(controller, TIOCSPTLCK, Buffer.alloc(4)), 'TIOCSPTLCK')
     const peer = check(natives.ioctlNumber(controller, TIOCGPTPEER, O_RDWR_NOCTTY_CLOEXEC), 'TIOCGPTPEER')
-    const attributes = Buffer.alloc(TERMIOS_SIZE)
-    check(natives.getAttributes(peer, attributes), 'tcgetattr')
-    natives.makeRaw(attributes)
-    check(natives.setAttributes(peer, 0, attributes), 'tcsetattr')
     return { controller, peer }
   } catch (error) {
     closeSync(controller)
     throw error
   }
+}
+
+/** Makes a terminal pass on what comes as it is: it echoes nothing, and no character means a signal. */
+export function makeRaw(peer: number): void {
+  const attributes = Buffer.alloc(TERMIOS_SIZE)
+  check(natives.getAttributes(peer, attributes), 'tcgetattr')
+  natives.makeRaw(attributes)
+  check(natives.setAttributes(peer, 0, attributes), 'tcsetattr')
 }
 
 /** Takes the end of a terminal that is gone for no failure. */

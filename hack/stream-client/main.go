@@ -8,7 +8,7 @@
 //	stream-client port-forward --url URL --transport raw-websocket [--protocol NAME] --ports 80,81
 //	                           [--stdin FILE|- [--stdin-limit BYTES]] [--stdout FILE|-]
 //	stream-client load         --address HOST:PORT [--connections N] [--send BYTES [--close-write]] [--receive BYTES]
-//	stream-client serve        --ports PORT:RECEIVE:SEND,…
+//	stream-client serve        --ports PORT:RECEIVE:SEND,PORT,…
 //
 // A stream is asked for by naming where it goes to or comes from; `-` is the program's own. With https, --ca FILE or
 // --tls-insecure. The last line of stderr is the result; the exit status is 0 whenever there is one, 2 for bad usage.
@@ -63,7 +63,7 @@ func parse(args []string) (func(options) result, options) {
 	flags.StringVar(&opts.ca, "ca", "", "the certificates that an https URL is checked by")
 	flags.BoolVar(&opts.tlsInsecure, "tls-insecure", false, "do not check the server's certificate")
 	flags.BoolVar(&opts.verbose, "verbose", false, "let client-go log to stderr")
-	flags.StringVar(&opts.ports, "ports", "", "LOCAL:REMOTE,…; raw-websocket: those of the CRI call; serve: PORT:RECEIVE:SEND,…")
+	flags.StringVar(&opts.ports, "ports", "", "LOCAL:REMOTE,…; raw-websocket: those of the CRI call; serve: PORT:RECEIVE:SEND or PORT,…")
 	flags.StringVar(&opts.address, "address", "", "where load connects to")
 	flags.IntVar(&opts.connections, "connections", 1, "how many connections load opens at once")
 	flags.Int64Var(&opts.sendBytes, "send", 0, "how many bytes load sends on each")

@@ -1,17 +1,21 @@
 import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
+import { dirname } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { expect, test } from 'vitest'
 import { HANDLERS, testOnEach, useDaemon } from './host.ts'
 import { type Fields, NODE, type Pod, runPod } from './pod.ts'
-import { forwardPorts, forwardRaw } from './stream-client.ts'
+import { forwardPorts, forwardRaw, streamClientPath } from './stream-client.ts'
 import { typedCommand } from './typed-command.ts'
 import { until } from './until.ts'
 
 const daemon = useDaemon()
 
-/** Answers each connection with what it was sent, in capitals. */
-const ECHO = { command: ['busybox', 'nc', '-lk', '-p', '8080', '-e', 'tr', 'a-z', 'A-Z'] }
+/** Sends each connection back what it sent, in capitals. */
+const echo = (): Fields => ({
+  command: ['/client/stream-client', 'serve', '--ports', '8080'],
+  mounts: [{ host_path: dirname(streamClientPath()), container_path: '/client', readonly: true }],
+})
 const WEB = { command: ['busybox', 'httpd', '-f', '-p', '127.0.0.1:80', '-h', '/etc'] }
 
 const forwardUrl = async ({ id }: Pod, port: readonly number[] = []): Promise<string> =>
@@ -28,11 +32,8 @@ async function ask(port: number, input: string): Promise<string> {
 /** client-go ends all when one connection is refused: it is asked for none before the servers listen. */
 async function serve(pod: Pod, fields: Fields, port: number): Promise<void> {
   const container = await pod.run(fields)
-  const listens = (): Promise<boolean> =>
-    container.exec('nc', '-z', '127.0.0.1', `${port}`).then(
-      () => true,
-      () => false,
-    )
+  const listens = async (): Promise<boolean> =>
+    (await container.exec('netstat', '-ltn')).includes(`:${port} `)
   await until(`port ${port} is listened on`, listens)
 }
 
@@ -44,7 +45,7 @@ test.for(
   '%s: over %s many connections to several ports of a pod at once, each half ending by itself',
   async ([handler, transport]) => {
     await using pod = await runPod(daemon(), handler)
-    await serve(pod, ECHO, 8080)
+    await serve(pod, echo(), 8080)
     await serve(pod, WEB, 80)
     await using forwarded = await forwardPorts(await forwardUrl(pod), [8080, 80], { transport })
     expect(await ask(forwarded.port(80), 'GET /passwd HTTP/1.0\r\n\r\n')).toContain('root:x:0')
@@ -95,7 +96,7 @@ test.for(
 
 testOnEach('%s: crictl port-forward, from a terminal to its ^C', async (handler) => {
   await using pod = await runPod(daemon(), handler)
-  await serve(pod, ECHO, 8080)
+  await serve(pod, echo(), 8080)
   for (const transport of ['spdy', 'websocket']) {
     await using session = typedCommand(
       ...daemon().crictlCommand('port-forward', '--transport', transport, pod.id, '18080:8080'),
