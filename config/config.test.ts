@@ -188,6 +188,20 @@ test('a contradiction names the file that says the last word', () => {
   expect(refusal(files)).toContain('config.d/b.toml:2: runtime.default_handler is "gvisor"')
 })
 
+test('an idle timeout longer than a timer of Node is the longest there is', () => {
+  const { streaming } = load({ 'config.toml': '[streaming]\nidle_timeout = "10000h"\n' })
+  expect(streaming.idleTimeoutMs).toBe(2 ** 31 - 1)
+})
+
+test('a certificate without its key is named, and a key without its certificate', () => {
+  expect(refusal({ 'config.toml': '[streaming]\ntls_cert = "/c"\n' })).toContain(
+    'config.toml:2: streaming.tls_cert is set without streaming.tls_key: set both or none',
+  )
+  expect(refusal({ 'config.toml': '[streaming]\ntls_key = "/k"\n' })).toContain(
+    'config.toml:2: streaming.tls_key is set without streaming.tls_cert: set both or none',
+  )
+})
+
 test('all problems are told at once, a line each', () => {
   const message = refusal({ 'config.toml': 'root = 1\nstat = "/s"\n', 'config.d/a.toml': 'log_level = ""' })
   expect(message.split('\n').map((line) => line.split(': ')[0])).toEqual([

@@ -64,6 +64,8 @@ export interface LoadedConfig {
   origin(path: KeyPath): string | undefined
 }
 
+/** Node's timers hold no more: 24 days, which is as good as for ever. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1
 const DEFAULT_FILE = '/etc/cri-ts/config.toml'
 const BUILT_IN = { runtime: { handlers: { crun: {}, runc: {} } } }
 
@@ -164,7 +166,7 @@ function toConfig(file: FileConfig): Config {
       address: streaming.address,
       port: streaming.port,
       tls: streamingTls(streaming),
-      idleTimeoutMs: durationMs(streaming.idle_timeout) ?? 0,
+      idleTimeoutMs: Math.min(durationMs(streaming.idle_timeout) ?? 0, LONGEST_TIMER_MS),
     },
   }
 }

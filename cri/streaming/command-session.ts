@@ -29,11 +29,16 @@ export interface CommandChannels {
 export type Run = (streams: CommandStreams, gone: AbortSignal) => Promise<number>
 
 /** Runs a command for its client: all output, the outcome, and then the ends: old clients look for no outcome after them. */
-export async function serveCommand(channels: CommandChannels, run: Run, log: Log): Promise<void> {
+export async function serveCommand(
+  channels: CommandChannels,
+  run: Run,
+  kind: 'exec' | 'attach',
+  log: Log,
+): Promise<void> {
   const started = performance.now()
   const outcome = await run(channels.streams, channels.gone).then(
     (exitCode): Outcome => ({ exitCode }),
-    (error: unknown): Outcome => ({ error }),
+    (error: unknown): Outcome => ({ error, doing: ACTS[kind] }),
   )
   const fields = { ms: Math.round(performance.now() - started), protocol: channels.protocol }
   if (channels.gone.aborted) log.info(fields, 'the client of a command or container has gone')
@@ -44,6 +49,8 @@ export async function serveCommand(channels: CommandChannels, run: Run, log: Log
   await Promise.all([ended(stdout), ended(stderr)])
   await channels.close()
 }
+
+const ACTS = { exec: 'executing command in container', attach: 'attaching to container' } as const
 
 /** A stream whose client is gone has nothing to wait for. */
 async function ended(stream: Writable | undefined, last = ''): Promise<void> {

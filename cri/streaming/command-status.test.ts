@@ -2,7 +2,10 @@ import { expect, test } from 'vitest'
 import { CriError } from '#lib/errors.ts'
 import { statusText } from './command-status.ts'
 
-const failed = { error: new CriError('failed-precondition', 'container c1 is exited, not running') }
+const failed = {
+  doing: 'executing command in container',
+  error: new CriError('failed-precondition', 'container c1 is exited, not running'),
+} as const
 
 test.for(['v4.channel.k8s.io', 'v5.channel.k8s.io', 'v4.base64.channel.k8s.io'])(
   '%s carries a status as JSON, with the exit code as a cause',

@@ -1,8 +1,10 @@
 import { describeError } from '#lib/errors.ts'
 import { hasJsonStatus } from './protocols.ts'
 
-/** How a command ended, or why it could not be run. */
-export type Outcome = { readonly exitCode: number } | { readonly error: unknown }
+/** How a session ended, or what failed in doing what it was for. */
+export type Outcome =
+  | { readonly exitCode: number }
+  | { readonly error: unknown; readonly doing: 'executing command in container' | 'attaching to container' }
 
 /** What the error channel carries at the end (metav1.Status as JSON, before v4 the message of a failure alone). */
 export function statusText(outcome: Outcome, protocol: string): string {
@@ -13,7 +15,7 @@ export function statusText(outcome: Outcome, protocol: string): string {
 
 function statusOf(outcome: Outcome) {
   if ('error' in outcome) {
-    const message = `Internal error occurred: error executing command in container: ${describeError(outcome.error)}`
+    const message = `Internal error occurred: error ${outcome.doing}: ${describeError(outcome.error)}`
     return { status: 'Failure', message, reason: 'InternalError', code: 500 } as const
   }
   const { exitCode } = outcome

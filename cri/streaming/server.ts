@@ -32,8 +32,6 @@ export interface StreamingServer extends AsyncDisposable {
   urlFor(request: StreamingRequest): string
 }
 
-/** How long a client may hold its half of a connection open that was refused or ended. */
-const LINGER_MS = 5_000
 const KEEP_ALIVE_MS = 30_000
 
 /** Throws unavailable when the address can't be listened on. */
@@ -58,7 +56,6 @@ export async function startStreamingServer(options: StreamingOptions): Promise<S
     const wanted = tokens.take(token)
     if (wanted === undefined || wanted.kind !== kind) {
       refuse(socket, 404, 'no such URL: each is good once, for a minute; ask the CRI for another')
-      setTimeout(() => socket.destroy(), LINGER_MS).unref()
       return
     }
     serveSession(wanted, { request, socket, head }, { ...options, idleTimeoutMs }).catch((error: unknown) => {

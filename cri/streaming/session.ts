@@ -57,7 +57,7 @@ export async function serveSession(
   if (channels === undefined) return
   const { kind, containerId } = request
   const log = withFields(options.log, { kind, containerId })
-  await serveCommand(channels, runOf(request, options), log)
+  await serveCommand(channels, runOf(request, options), kind, log)
 }
 
 function runOf(request: ExecRequest | AttachRequest, { commands }: SessionOptions): Run {

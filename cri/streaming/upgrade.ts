@@ -14,6 +14,8 @@ export interface Upgrade {
 
 /** Of one message: what a client writes in one piece is gathered before it is passed on. */
 const MESSAGE_LIMIT_BYTES = 16 << 20
+/** How long a client that was refused may hold its half of the connection open. */
+const LINGER_MS = 5_000
 /** Stands in for the tunnel's name, which `ws` does not take for one. */
 const TUNNEL_TOKEN = 'tunnel.portforward.k8s.io'
 
@@ -77,7 +79,7 @@ export function switchToWebSocket(
   })
 }
 
-/** Answers an upgrade that is not served. */
+/** Answers an upgrade that is not served, and leaves the client a while to read that. */
 export function refuse(
   socket: Duplex,
   code: number,
@@ -93,4 +95,6 @@ export function refuse(
     ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
   ]
   socket.end(`${lines.join('\r\n')}\r\n\r\n${body}`)
+  socket.resume()
+  setTimeout(() => socket.destroy(), LINGER_MS).unref()
 }
