@@ -1,6 +1,8 @@
 import { expect } from 'vitest'
 import type { ContainerMonitor, MonitoredContainer, MonitorRequest } from '#runtime/monitor-port.ts'
 
+const noStreams = { stdin: undefined, stdout: undefined, stderr: undefined, onResize: () => undefined }
+
 export interface MonitorUnderTest {
   readonly monitor: ContainerMonitor
   /** For a container that runs until it gets a signal. */
@@ -61,6 +63,40 @@ export const monitorContract: {
     await monitor.release('nobody', request.handler)
     await monitor.remove('nobody', request.handler)
     expect(await monitor.hasStarted('nobody', request.handler)).toBe(false)
+  },
+
+  'a command on streams answers its exit code, one whose client is gone is cancelled': async ({
+    monitor,
+    request,
+  }) => {
+    await create(monitor, request)
+    await monitor.start(request.id, request.handler)
+    const { process } = request.ociSpec as { readonly process?: object }
+    const command = {
+      ...{ id: request.id, handler: request.handler, streams: noStreams },
+      ociProcess: { ...process, args: ['/bin/sh', '-c', 'exit 7'] },
+    }
+    const { signal } = new AbortController()
+    expect(await monitor.execStreamed({ ...command, signal })).toBe(7)
+    const gone = monitor.execStreamed({ ...command, signal: AbortSignal.abort() })
+    await expect(gone).rejects.toMatchObject({ kind: 'cancelled' })
+  },
+
+  'an attachment lasts until its client goes, or the container ends': async ({ monitor, request }) => {
+    const container = await create(monitor, request)
+    await monitor.start(request.id, request.handler)
+    const { id, tty, stdin, stdinOnce } = request
+    const attached = { id, tty, stdin, stdinOnce, streams: noStreams }
+    const client = new AbortController()
+    const [short, long] = [
+      monitor.attach({ ...attached, signal: client.signal }),
+      monitor.attach({ ...attached, signal: new AbortController().signal }),
+    ]
+    client.abort()
+    await short
+    expect(await monitor.observe(container)).toEqual({ seen: 'alive' })
+    await monitor.signal(container, 9, true)
+    await long
   },
 
   'its process is known as it was asked for': async ({ monitor, request }) => {
