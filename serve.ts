@@ -1,6 +1,7 @@
 import type { Config } from '#config/config.ts'
 import { createLogger } from '#config/logger.ts'
-import { CriError } from '#lib/errors.ts'
+import { CriError, describeError } from '#lib/errors.ts'
+import type { Log } from '#lib/log.ts'
 import { exitNow } from '#linux/exit-now.ts'
 import { startDaemon } from './daemon.ts'
 
@@ -14,6 +15,7 @@ export async function serve(config: Config, version: string): Promise<void> {
   }
   process.umask(0o022) // What is made for pods has the modes that are asked for.
   const log = createLogger({ level: config.logLevel, format: config.logFormat })
+  endOnBugs(log)
   const daemon = await startDaemon(config, { version, log })
   const signal = await new Promise<string>((resolve) => {
     for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => resolve(name))
@@ -23,4 +25,18 @@ export async function serve(config: Config, version: string): Promise<void> {
   setTimeout(() => exitNow(1), STOP_TIMEOUT_MS)
   await daemon[Symbol.asyncDispose]()
   exitNow(0)
+}
+
+/**
+ * What nobody has caught ends the daemon at once, so that it is started anew. Node would first join its threads, one of
+ * which sleeps in the kernel: the daemon would hang with its sockets open.
+ */
+export function endOnBugs(log: Log): void {
+  process.on('uncaughtException', (error) => {
+    log.error(
+      { error: describeError(error), stack: error.stack },
+      'a bug: the daemon ends; containers run on',
+    )
+    exitNow(1)
+  })
 }

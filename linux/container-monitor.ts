@@ -16,7 +16,7 @@ import type { Process } from '#runtime/pod-sandbox/record.ts'
 import type { AttachSockets } from './attach-sockets.ts'
 import { type Cgroup, type CgroupHierarchies, cgroupAt, cgroupDirectory } from './cgroups.ts'
 import { bundleOf, type MonitorPaths, requestLogReopen, startConmon } from './conmon.ts'
-import type { ExecEnvironment } from './exec-process.ts'
+import { type ExecEnvironment, killExecs } from './exec-process.ts'
 import { killAbandonedExecs } from './exec-slots.ts'
 import { execStreamed } from './exec-streamed.ts'
 import { execSync } from './exec-sync.ts'
@@ -168,6 +168,7 @@ export class ConmonMonitor implements ContainerMonitor, Disposable {
   async release(id: string, handler: string): Promise<void> {
     const cgroup = this.#cgroup(id)
     cgroup?.kill()
+    killExecs(id)
     const runtime = this.#runtime(handler)
     // Every start releases all that has exited: a runtime that knows nothing of it is not asked.
     if (existsSync(join(runtime.options.stateDirectory, id))) await runtime.remove(id)
@@ -182,6 +183,7 @@ export class ConmonMonitor implements ContainerMonitor, Disposable {
     await killMonitors(this.#monitors.get(id) ?? [], watcher)
     const cgroup = this.#cgroup(id)
     cgroup?.kill()
+    killExecs(id)
     await locks.settle(id)
     if (!this.#released.has(id)) await this.#deleteContainer(id, handler)
     await cgroup?.remove()

@@ -65,14 +65,16 @@ export function startExec(
   const log = held.adopt(memoryFile('log'), closeSync)
   const pid = spawnRuntime(command, runtime, slot, [...stdio, lock.fd], log, console)
   const told = isRunc(runtime) ? exitCodeTeller(slot.mark, log) : (): undefined => undefined
-  const owned = held.move()
   let runs = true
+  const kill = (): void => {
+    slot.cgroup.kill()
+    killGroup(pid)
+    slot.cgroup.kill() // What the runtime put there before it died.
+  }
+  held.use(registered(command.id, () => (runs ? kill() : undefined)))
+  const owned = held.move()
   return {
-    kill() {
-      slot.cgroup.kill()
-      killGroup(pid)
-      slot.cgroup.kill() // What the runtime put there before it died.
-    },
+    kill,
     runs: () => runs,
     tellResize() {
       if (!runs) return // Its pid may be another's by now.
@@ -93,6 +95,27 @@ export function startExec(
     },
     [Symbol.dispose]: () => owned.dispose(),
   }
+}
+
+const underWay = new Map<string, Set<() => void>>()
+
+function registered(id: string, kill: () => void): Disposable {
+  const kills = underWay.get(id) ?? new Set()
+  underWay.set(id, kills.add(kill))
+  return {
+    [Symbol.dispose]() {
+      kills.delete(kill)
+      if (kills.size === 0) underWay.delete(id)
+    },
+  }
+}
+
+/**
+ * Of a container that has ended: a runc that was just starting a command in it may hang, with a dead child that keeps the
+ * pod's PID namespace alive.
+ */
+export function killExecs(id: string): void {
+  for (const kill of underWay.get(id) ?? []) kill()
 }
 
 const isRunc = ({ options }: OciRuntime): boolean => basename(options.path).startsWith('runc')

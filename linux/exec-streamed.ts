@@ -90,7 +90,10 @@ function startOnPipes(request: StreamedExecRequest, environment: ExecEnvironment
   )
   const writer =
     input === undefined ? undefined : new Socket({ fd: input[1], readable: false, writable: true })
-  if (stdin !== undefined && writer !== undefined) passOn(stdin, writer, { end: true })
+  if (stdin !== undefined && writer !== undefined) {
+    passOn(stdin, writer, { end: true })
+    stdin.once('close', () => writer.end()) // A client's reset of it is an end, too.
+  }
   return {
     exec,
     outputs: pumps,

@@ -6,7 +6,7 @@ import type { CommandStreams, StreamedExecRequest, TerminalSize } from '#runtime
 import { openConsoleSocket } from './console-socket.ts'
 import { type ExecEnvironment, handsOverTerminal, startExec } from './exec-process.ts'
 import type { ExecSession } from './exec-streamed.ts'
-import { makeRaw, openTerminal, setTerminalSize } from './terminal.ts'
+import { makeRaw, openTerminal, setTerminalSize, typingAt } from './terminal.ts'
 
 /** Starts a command with a terminal of its own on a client's streams. */
 export function startOnTerminal(request: StreamedExecRequest, environment: ExecEnvironment): ExecSession {
@@ -82,7 +82,11 @@ function terminalEnds({ stdin, stdout, onResize }: CommandStreams, resized: () =
       terminal.once('close', () => (controller = undefined))
       outputs.push(passOn(terminal, stdout))
       terminal.once('data', resize) // What the runtime was told while it started may have been lost.
-      if (stdin !== undefined) passOn(stdin, terminal)
+      if (stdin !== undefined) {
+        const typing = typingAt(fd)
+        terminal.once('close', () => typing.destroy())
+        passOn(stdin, typing)
+      }
       resize()
     },
     stop(): void {

@@ -82,8 +82,7 @@ async function commandChannels(
   if (agreed.transport === 'spdy') {
     return spdyCommand(spdyOn(upgrade, agreed.protocol, options), agreed.protocol, wanted)
   }
-  const socket = await openWebSocket(upgrade, agreed.protocol, options)
-  return socket && websocketCommand(socket, wanted)
+  return openWebSocket(upgrade, agreed.protocol, options, (socket) => websocketCommand(socket, wanted))
 }
 
 async function servePortForward(
@@ -105,24 +104,24 @@ async function servePortForward(
       `${protocol || 'this protocol'} forwards the ports of the CRI's request, which has none`,
     )
   }
-  const socket = await openWebSocket(upgrade, protocol, options)
-  if (socket === undefined) return
-  if (protocol !== TUNNEL_PROTOCOL) return websocketPortForward(socket, ports, connect, log)
-  const tunnel = createWebSocketStream(socket)
-  return spdyPortForward(spdyIn(tunnel, Buffer.alloc(0), options), connect, log)
+  await openWebSocket(upgrade, protocol, options, (socket) => {
+    if (protocol !== TUNNEL_PROTOCOL) return websocketPortForward(socket, ports, connect, log)
+    const tunnel = createWebSocketStream(socket)
+    return spdyPortForward(spdyIn(tunnel, Buffer.alloc(0), options), connect, log)
+  })
 }
 
-async function openWebSocket(
+function openWebSocket<Opened>(
   upgrade: Upgrade,
   protocol: string,
   { idleTimeoutMs }: SessionOptions,
-): Promise<WebSocket | undefined> {
-  const socket = await switchToWebSocket(upgrade, protocol)
-  if (socket !== undefined && 'setTimeout' in upgrade.socket) {
-    const tcp = upgrade.socket as Duplex & { setTimeout(ms: number, expired: () => void): void }
-    tcp.setTimeout(idleTimeoutMs, () => socket.terminate())
-  }
-  return socket
+  open: (socket: WebSocket) => Opened,
+): Promise<Opened | undefined> {
+  return switchToWebSocket(upgrade, protocol, (socket) => {
+    const tcp = upgrade.socket as Duplex & { setTimeout?: (ms: number, expired: () => void) => void }
+    tcp.setTimeout?.(idleTimeoutMs, () => socket.terminate())
+    return open(socket)
+  })
 }
 
 type OpenSpdy = (options: Pick<SpdyOptions, 'onStream'>) => SpdyConnection

@@ -68,16 +68,47 @@ test('while it closes no stream is taken and data is dropped, also what a full s
   expect(remote.received).toHaveLength(1 << 20)
 })
 
-test('a client that does not close is dropped 3 s after the end', async () => {
+test('a client that does not close is dropped once it has been silent for 30 s', async () => {
   const { client, connection, socket } = await connect({ lingers: true })
   const closed = connection.close()
   await client.until(() => client.frames.at(-1)?.type === 'goaway')
   await once(client.socket, 'end')
-  client.send(Buffer.from('what comes now is dropped'))
-  await vi.advanceTimersByTimeAsync(2_999)
-  expect(socket.destroyed).toBe(false)
-  await vi.advanceTimersByTimeAsync(1)
+  for (let typed = 0; typed < 3; typed += 1) {
+    await vi.advanceTimersByTimeAsync(29_999)
+    expect(socket.destroyed).toBe(false)
+    client.send(Buffer.from('what comes now is dropped'))
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  await vi.advanceTimersByTimeAsync(30_000)
   await closed
+})
+
+test('a client that is never silent is dropped ten minutes after the end', async () => {
+  const { client, connection, socket } = await connect({ lingers: true })
+  const closed = connection.close()
+  await client.until(() => client.frames.at(-1)?.type === 'goaway')
+  await once(client.socket, 'end')
+  for (let passedMs = 0; passedMs < 600_000; passedMs += 20_000) {
+    expect(socket.destroyed).toBe(false)
+    client.send(Buffer.from('x'))
+    await new Promise((resolve) => setImmediate(resolve))
+    await vi.advanceTimersByTimeAsync(20_000)
+  }
+  await closed
+})
+
+test('a client whose input waits is written to, since its end would wait behind that', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+  const { client, connection, remote, stream } = await connect()
+  await vi.advanceTimersByTimeAsync(5_000)
+  await client.ping()
+  const pings = () => client.frames.filter((frame) => frame.type === 'ping' && frame.id % 2 === 0).length
+  expect(pings()).toBe(0)
+  remote.write('x'.repeat(3 << 20))
+  await vi.waitFor(() => expect(stream.readableLength).toBeGreaterThan(1 << 20))
+  await vi.advanceTimersByTimeAsync(10_000)
+  await client.until(() => pings() === 2)
+  connection.destroy()
 })
 
 test('a client that reads nothing is dropped once nothing moves for 30 s', async () => {

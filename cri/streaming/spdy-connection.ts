@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream'
-import { encodeGoAway } from './spdy-encode.ts'
+import { encodeGoAway, encodePing } from './spdy-encode.ts'
 import { goAwayStatus, SpdyError } from './spdy-error.ts'
 import { type Frame, FrameReader } from './spdy-frames.ts'
 import { SpdyIntake } from './spdy-intake.ts'
@@ -33,7 +33,11 @@ export interface SpdyOptions {
 /** Nothing of what is left to send went out for so long: the client does not read. */
 const STUCK_MS = 30_000
 /** How long the client has to close after we have. */
-const LINGER_MS = 3_000
+const LINGER_MS = 30_000
+/** Also from a client that is never silent, no more is read after this. */
+const LINGER_LIMIT_MS = 600_000
+/** How often a client that is not read is written to: one that has gone is found out by that alone. */
+const PROBE_MS = 5_000
 
 /**
  * The server's side of SPDY/3.1, as Kubernetes' clients speak it, on a socket that was upgraded.
@@ -53,6 +57,9 @@ export class SpdyConnection {
   readonly #gone = new AbortController()
   readonly #idle: NodeJS.Timeout | undefined
   #deadline: NodeJS.Timeout | undefined
+  #limit: NodeJS.Timeout | undefined
+  readonly #probe: NodeJS.Timeout
+  #lastPing = 0
   #closing: Promise<void> | undefined
   /** What comes is dropped: the client has gone, or we have. */
   #isDeaf = false
@@ -69,6 +76,7 @@ export class SpdyConnection {
       if (socket.closed) resolve()
       else socket.once('close', () => resolve())
     })
+    this.#probe = setInterval(() => this.#probeUnread(), PROBE_MS)
     void this.closed.then(() => this.#onClosed())
     socket.on('error', (cause) => this.#lose(new SpdyError('the connection failed', { cause })))
     socket.once('end', () => this.#onPeerEnd())
@@ -85,7 +93,8 @@ export class SpdyConnection {
 
   /**
    * Sends what was written, then GOAWAY, then the socket's end; what still comes is read and dropped until the
-   * peer closes, 3 s at most (unread, it would make the kernel reset what the client has not read yet).
+   * peer closes (unread, it would make the kernel reset what the client has not read yet), or is silent for 30 s:
+   * then the kernel delivers the rest by itself.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close()
@@ -107,7 +116,10 @@ export class SpdyConnection {
   #end(): void {
     this.#isDeaf = true
     this.#streams.abandon(new SpdyError('the connection was closed'))
-    this.#output.end(encodeGoAway(this.#streams.lastId, goAwayStatus.ok), () => this.#destroyIn(LINGER_MS))
+    this.#output.end(encodeGoAway(this.#streams.lastId, goAwayStatus.ok), () => {
+      this.#destroyIn(LINGER_MS)
+      this.#limit = setTimeout(() => this.destroy(), LINGER_LIMIT_MS)
+    })
     this.#intake.drain()
   }
 
@@ -128,7 +140,10 @@ export class SpdyConnection {
 
   #onChunk(chunk: Buffer): void {
     this.#intake.received(chunk.length)
-    if (this.#isDeaf) return
+    if (this.#isDeaf) {
+      this.#deadline?.refresh()
+      return
+    }
     this.#idle?.refresh()
     try {
       this.#output.together(() => this.#handle(chunk))
@@ -147,6 +162,13 @@ export class SpdyConnection {
   #onFrame(frame: Frame): void {
     if (frame.type === 'goaway') this.#lose(new SpdyError('the client has left'))
     else this.#streams.handle(frame)
+  }
+
+  /** While its input waits, its end waits behind it; what is sent to nobody comes back as a reset. */
+  #probeUnread(): void {
+    if (!this.#intake.isPaused) return
+    this.#lastPing += 2 // Ours are even.
+    this.#output.sendControl(encodePing(this.#lastPing))
   }
 
   #onDrain(): void {
@@ -169,6 +191,8 @@ export class SpdyConnection {
   #onClosed(): void {
     clearTimeout(this.#idle)
     clearTimeout(this.#deadline)
+    clearTimeout(this.#limit)
+    clearInterval(this.#probe)
     this.#lose(new SpdyError('the connection is closed'))
   }
 

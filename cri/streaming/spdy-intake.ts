@@ -37,6 +37,10 @@ export class SpdyIntake {
     this.#update()
   }
 
+  get isPaused(): boolean {
+    return this.#isPaused
+  }
+
   /** So much has come from the socket: others on the event loop have their turn, too. */
   received(bytes: number): void {
     this.#waitsForTurn = this.#hasHadItsShare(bytes)

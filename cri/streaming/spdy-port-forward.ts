@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describeError } from '#lib/errors.ts'
 import type { Log } from '#lib/log.ts'
+import type { PodConnection } from '#runtime/ports.ts'
 import { type Connect, forward } from './forward.ts'
 import type { SpdyConnection, SpdyOptions } from './spdy-connection.ts'
 import type { SpdyStream } from './spdy-stream.ts'
@@ -52,15 +53,28 @@ export async function spdyPortForward(
 
   async function serve(data: SpdyStream, error: SpdyStream, port: number): Promise<void> {
     error.resume()
-    try {
-      await forward(data, await connect(port))
-      error.end()
-    } catch (failure) {
+    const failed = (failure: unknown): string => {
       const err = describeError(failure)
       log.info({ port, err }, 'a connection to a port of a pod failed')
-      error.end(`error forwarding port ${port}: ${err}`)
+      return `error forwarding port ${port}: ${err}`
+    }
+    let pod: PodConnection
+    try {
+      pod = await connect(port)
+    } catch (failure) {
+      error.end(failed(failure))
+      data.reset()
+      return
+    }
+    try {
+      await forward(data, pod)
+    } catch (failure) {
+      // A reset is passed on as one, behind what came before it. client-go ends all its connections at any message.
+      failed(failure)
+      await data.flushed()
       data.reset()
     }
+    error.end()
   }
 
   await connection.closed

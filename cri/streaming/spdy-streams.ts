@@ -86,7 +86,7 @@ export class SpdyStreams {
         this.#settings(frame)
         break
       case 'ping':
-        // An even id would answer a ping of ours: there are none.
+        // An even id answers a ping of ours, which was sent to see whether it can be.
         if (frame.id % 2 === 1) this.#reply(encodePing(frame.id))
         break
       case 'syn-reply':

@@ -14,6 +14,8 @@ export interface Upgrade {
 
 /** Of one message: what a client writes in one piece is gathered before it is passed on. */
 const MESSAGE_LIMIT_BYTES = 16 << 20
+/** Of its own; how long a client gets is said in websocket-channels.ts. */
+const CLOSE_TIMEOUT_MS = 3_600_000
 /** How long a client that was refused may hold its half of the connection open. */
 const LINGER_MS = 5_000
 /** Stands in for the tunnel's name, which `ws` does not take for one. */
@@ -24,6 +26,7 @@ const websockets = new WebSocketServer({
   clientTracking: false,
   perMessageDeflate: false,
   maxPayload: MESSAGE_LIMIT_BYTES,
+  ...{ closeTimeout: CLOSE_TIMEOUT_MS },
   handleProtocols: (_offered, request) => `${request.headers['sec-websocket-protocol']}`,
 })
 websockets.on('headers', (lines) => {
@@ -66,16 +69,20 @@ export function switchToSpdy({ socket }: Upgrade, protocol: string): void {
   socket.write(`${lines.join('\r\n')}\r\n\r\n`)
 }
 
-/** Answers the switch to WebSocket; resolves to undefined when the request is none, which the client was told. */
-export function switchToWebSocket(
+/**
+ * Answers the switch to WebSocket and `open`s it before anything that has come behind the request is read from it.
+ * Resolves to undefined when the request is none, which the client was told.
+ */
+export function switchToWebSocket<Opened>(
   { request, socket, head }: Upgrade,
   protocol: string,
-): Promise<WebSocket | undefined> {
+  open: (socket: WebSocket) => Opened,
+): Promise<Opened | undefined> {
   if (protocol === '') delete request.headers['sec-websocket-protocol']
   else request.headers['sec-websocket-protocol'] = protocol === TUNNEL_PROTOCOL ? TUNNEL_TOKEN : protocol
   return new Promise((resolve) => {
     socket.once('close', () => resolve(undefined))
-    websockets.handleUpgrade(request, socket, head, resolve)
+    websockets.handleUpgrade(request, socket, head, (opened) => resolve(open(opened)))
   })
 }
 

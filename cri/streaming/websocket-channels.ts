@@ -6,8 +6,11 @@ import { hasChannelClose, isBase64 } from './protocols.ts'
 const CLOSE_CHANNEL = 255
 const NORMAL_CLOSURE = 1000
 const PROTOCOL_ERROR = 1002
-/** How long a client may take to answer the end of a connection. */
-const CLOSE_TIMEOUT_MS = 3_000
+/** How long a client may be silent before it has answered the end of a connection, and how long it may take in all. */
+const CLOSE_TIMEOUT_MS = 30_000
+const CLOSE_LIMIT_MS = 600_000
+/** How often a client that is not read is written to: one that has gone is found out by that alone. */
+const PROBE_MS = 5_000
 const ZERO = '0'.charCodeAt(0)
 
 /**
@@ -41,7 +44,11 @@ export class WebSocketChannels {
     )
     socket.on('message', (data: Buffer) => this.#receive(data))
     socket.on('error', () => socket.terminate())
-    socket.on('close', () => this.#end())
+    const probe = setInterval(() => socket.isPaused && socket.ping(), PROBE_MS)
+    socket.on('close', () => {
+      clearInterval(probe)
+      this.#end()
+    })
   }
 
   get gone(): AbortSignal {
@@ -63,9 +70,12 @@ export class WebSocketChannels {
     this.#closing = true
     const { promise, resolve } = Promise.withResolvers<void>()
     if (this.#socket.readyState === this.#socket.CLOSED) return
-    const timer = setTimeout(() => this.#socket.terminate(), CLOSE_TIMEOUT_MS)
+    const silence = setTimeout(() => this.#socket.terminate(), CLOSE_TIMEOUT_MS)
+    const limit = setTimeout(() => this.#socket.terminate(), CLOSE_LIMIT_MS)
+    this.#socket.on('message', () => silence.refresh())
     this.#socket.once('close', () => {
-      clearTimeout(timer)
+      clearTimeout(silence)
+      clearTimeout(limit)
       resolve()
     })
     this.#socket.resume()

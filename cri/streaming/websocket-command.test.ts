@@ -1,3 +1,4 @@
+import { connect } from 'node:net'
 import { expect, test } from 'vitest'
 import { CriError } from '#lib/errors.ts'
 import { openWebSocket, streamingLab } from './streaming-lab.ts'
@@ -59,6 +60,30 @@ test('v5 of WebSocket ends the input alone; nothing else does before the connect
   expect((await wrong.closed)[0]).toBe(1002)
 })
 
+test('what comes together with the request is not lost, and nonsense is no harm', async () => {
+  await using lab = await streamingLab({
+    async exec({ stdin, stdout }) {
+      for await (const chunk of stdin ?? []) stdout?.write(chunk)
+      return 0
+    },
+    connect: () => Promise.reject(new Error('nobody')),
+  })
+  const mask = Buffer.alloc(4)
+  const frame = (payload: readonly number[]) =>
+    Buffer.from([0x82, 0x80 | payload.length, ...mask, ...payload])
+  const hello = Buffer.concat([frame([0, ...Buffer.from('hello')]), frame([255, 0])])
+  const answer = await upgradeWith(lab.execUrl({ stdin: true, stdout: true }), 'v5.channel.k8s.io', hello)
+  expect(answer).toContain('hello')
+  const nonsense = Buffer.from('ffffffff0000', 'hex')
+  for (const [url, protocol] of [
+    [lab.execUrl(), 'v5.channel.k8s.io'],
+    [lab.portForwardUrl([80]), 'v4.channel.k8s.io'],
+    [lab.portForwardUrl(), 'SPDY/3.1+portforward.k8s.io'],
+  ] as const) {
+    await upgradeWith(url, protocol, nonsense)
+  }
+})
+
 test('the sizes of a terminal are heard on channel 4', async () => {
   const sizes: unknown[] = []
   const heard = Promise.withResolvers<void>()
@@ -106,6 +131,26 @@ test('a message that is too big ends the connection', async () => {
   client.socket.send(Buffer.alloc((16 << 20) + 1))
   expect((await client.closed)[0]).toBe(1009)
 })
+
+/** All that a server answers to a request with bytes right behind it, until it closes. */
+async function upgradeWith(url: string, protocol: string, behind: Buffer): Promise<string> {
+  const { hostname: host, port, pathname } = new URL(url)
+  const socket = connect({ host, port: Number(port) })
+  const lines = [
+    ...[`GET ${pathname} HTTP/1.1`, `Host: ${host}`, 'Connection: Upgrade', 'Upgrade: websocket'],
+    ...['Sec-WebSocket-Version: 13', `Sec-WebSocket-Key: ${Buffer.alloc(16).toString('base64')}`],
+    `Sec-WebSocket-Protocol: ${protocol}`,
+  ]
+  socket.write(Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`), behind]))
+  let all = ''
+  socket.on('data', (data) => {
+    all += data.toString('latin1')
+    if (all.includes('"Success"')) socket.destroy()
+  })
+  socket.on('error', () => {})
+  await new Promise((resolve) => socket.once('close', resolve))
+  return all
+}
 
 const until = (signal: AbortSignal): Promise<number> =>
   new Promise((resolve) => {

@@ -1,10 +1,12 @@
+import { execFileSync, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { findProcesses } from '#linux/proc.ts'
 import { HANDLERS, testOnEach, useDaemon } from './host.ts'
-import { type Container, runPod } from './pod.ts'
+import { type Container, POD, runPod } from './pod.ts'
 import { openStream, runStream } from './stream-client.ts'
 import { typedCommand } from './typed-command.ts'
 import { until } from './until.ts'
@@ -145,6 +147,22 @@ testOnEach('%s: what cannot be executed is an error that says why', async (handl
   expect((await runStream('exec', late)).error).toContain(`container ${container.id} is exited, not running`)
 })
 
+testOnEach('%s: commands that begin while their pod is stopped do not hold it up', async (handler) => {
+  for (let round = 0; round < 8; round += 1) {
+    await using pod = await runPod(daemon(), handler, {
+      linux: { security_context: { namespace_options: { pid: POD } } },
+    })
+    const container = await pod.run()
+    const urls = await Promise.all(
+      Array.from({ length: 4 }, () => execUrl(container, 'sleep 1000', { stdin: true, tty: true })),
+    )
+    const clients = urls.map((url) => openStream('exec', url, { tty: true, streams: ['stdin', 'stdout'] }))
+    await new Promise((resolve) => setTimeout(resolve, round * 10))
+    await daemon().rpc('StopPodSandbox', { pod_sandbox_id: pod.id })
+    await Promise.all(clients.map((client) => client[Symbol.asyncDispose]()))
+  }
+})
+
 testOnEach('%s: a container that ends meanwhile ends its commands', async (handler) => {
   await using pod = await runPod(daemon(), handler)
   const container = await pod.run()
@@ -154,6 +172,43 @@ testOnEach('%s: a container that ends meanwhile ends its commands', async (handl
   const { exitCode, error } = await client.ended
   expect(exitCode ?? error).toSatisfy((end) => end === 137 || String(end).includes('has ended'))
 })
+
+testOnEach('%s: a client that goes with its input unread is found out', async (handler) => {
+  const seconds = handler === 'runc' ? 72_005 : 72_006
+  await using pod = await runPod(daemon(), handler)
+  const container = await pod.run()
+  const clients = await Promise.all(
+    (['spdy', 'websocket'] as const).map(async (transport) => {
+      const url = await execUrl(container, `exec sleep ${seconds}`, { stdin: true })
+      const streams = ['stdin', 'stdout', 'stderr'] as const
+      return openStream('exec', url, { transport, streams, stdinFile: '/dev/zero' })
+    }),
+  )
+  await until('both sleep', () => sleeping(seconds) === 2)
+  await Promise.all(clients.map((client) => client[Symbol.asyncDispose]()))
+  await until('none is left', () => sleeping(seconds) === 0, 30_000)
+})
+
+testOnEach(
+  '%s: a client that reads slowly and types meanwhile gets all, and the exit code',
+  async (handler) => {
+    await using pod = await runPod(daemon(), handler)
+    const container = await pod.run()
+    const url = await execUrl(container, 'head -c 8000000 /dev/zero; exit 4', { stdin: true })
+    const streams = ['stdin', 'stdout', 'stderr'] as const
+    const fifo = join(daemon().directory, 'slow')
+    execFileSync('mkfifo', [fifo])
+    const slow = spawn('sh', [
+      '-c',
+      `while dd bs=100k count=1 2>/dev/null | wc -c | grep -qv '^0$'; do sleep 0.1; done <${fifo}`,
+    ])
+    await using client = openStream('exec', url, { streams, stdoutFile: fifo })
+    const typing = setInterval(() => client.stdin.write('x'), 50)
+    const { exitCode, stdoutBytes } = await client.ended.finally(() => clearInterval(typing))
+    expect([exitCode, stdoutBytes]).toEqual([4, 8_000_000])
+    if (slow.exitCode === null) await once(slow, 'exit')
+  },
+)
 
 testOnEach(
   '%s: a client that stops reading stops the command, and the daemon holds next to nothing',
