@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { type ExecLab, execClient, execLab, textOf } from '#test/integration/exec-lab.ts'
 import { handlers } from '#test/integration/monitor-lab.ts'
-import { type ExecLab, execClient, execLab, textOf } from './exec-lab.ts'
 import { findProcesses } from './proc.ts'
 
 let lab: ExecLab

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { type ExecLab, execClient, execLab, textOf } from '#test/integration/exec-lab.ts'
 import { handlers } from '#test/integration/monitor-lab.ts'
-import { type ExecLab, execClient, execLab, textOf } from './exec-lab.ts'
 
 let lab: ExecLab
 beforeAll(async () => {

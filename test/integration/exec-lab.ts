@@ -1,6 +1,6 @@
 import { PassThrough } from 'node:stream'
 import type { CommandStreams, MonitoredContainer, TerminalSize } from '#runtime/monitor-port.ts'
-import { handlers, type MonitorLab, monitorLab } from '#test/integration/monitor-lab.ts'
+import { handlers, type MonitorLab, monitorLab } from './monitor-lab.ts'
 
 /** A container for each handler, in which commands are run on a client's streams. */
 export async function execLab() {
