@@ -1,5 +1,6 @@
 import type { Writable } from 'node:stream'
 import { finished } from 'node:stream/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { describeError } from '#lib/errors.ts'
 import type { Log } from '#lib/log.ts'
 import type { CommandStreams } from '#runtime/monitor-port.ts'
@@ -19,6 +20,8 @@ export interface CommandChannels {
   readonly streams: CommandStreams
   /** Carries the outcome. */
   readonly error: Writable
+  /** Whether the client hears of no outcome once its outputs have ended: it leaves when it has heard of one. */
+  readonly hearsOutcomeFirst: boolean
   /** Aborts when the client has gone. */
   readonly gone: AbortSignal
   /** Lets go of the client once it has all that was written. */
@@ -45,12 +48,21 @@ export async function serveCommand(
   else if ('error' in outcome) log.info({ ...fields, err: describeError(outcome.error) }, 'a command failed')
   else log.info({ ...fields, exitCode: outcome.exitCode }, 'a command ended')
   const { stdout, stderr } = channels.streams
-  await ended(channels.error, statusText(outcome, channels.protocol))
+  const text = statusText(outcome, channels.protocol)
+  await ended(channels.error, text)
+  if (channels.hearsOutcomeFirst && text !== '') await leaves(channels.gone)
   await Promise.all([ended(stdout), ended(stderr)])
   await channels.close()
 }
 
 const ACTS = { exec: 'executing command in container', attach: 'attaching to container' } as const
+
+/** How long a client may take to leave that has heard of a failure. */
+const PATIENCE_MS = 1_000
+
+function leaves(gone: AbortSignal): Promise<unknown> {
+  return sleep(PATIENCE_MS, undefined, { signal: gone }).catch(() => {})
+}
 
 /** A stream whose client is gone has nothing to wait for. */
 async function ended(stream: Writable | undefined, last = ''): Promise<void> {

@@ -81,6 +81,7 @@ function channelsOf(
       onResize: terminalSizes(streams.get('resize')),
     },
     error,
+    hearsOutcomeFirst: protocol === 'channel.k8s.io',
     gone: connection.gone,
     close: () => connection.close(),
   }

@@ -23,6 +23,7 @@ export function websocketCommand(socket: WebSocket, wanted: WantedStreams): Comm
       onResize: terminalSizes(channels.channel(RESIZE)),
     },
     error,
+    hearsOutcomeFirst: false,
     gone: channels.gone,
     close: () => channels.close(),
   }
