@@ -1,4 +1,5 @@
 import { readFileSync, statSync } from 'node:fs'
+import { createSecureContext } from 'node:tls'
 import type { Certificates } from '#cri/streaming/server.ts'
 import { CriError } from '#lib/errors.ts'
 
@@ -9,7 +10,12 @@ export function certificateFiles(certFile: string, keyFile: string): Certificate
   return () => {
     const now = [certFile, keyFile].map(stateOf).join()
     if (known === undefined || now !== state) {
-      known = { cert: read(certFile, 'streaming.tls_cert'), key: read(keyFile, 'streaming.tls_key') }
+      const read = {
+        cert: contentOf(certFile, 'streaming.tls_cert'),
+        key: contentOf(keyFile, 'streaming.tls_key'),
+      }
+      refuseUnpaired(read, certFile, keyFile)
+      known = read
       state = now
     }
     return known
@@ -21,7 +27,16 @@ function stateOf(file: string): string {
   return `${mtimeMs} ${size} ${ino}`
 }
 
-function read(file: string, key: string): Buffer {
+function refuseUnpaired(pair: ReturnType<Certificates>, certFile: string, keyFile: string): void {
+  try {
+    createSecureContext({ ...pair })
+  } catch (cause) {
+    const message = `streaming.tls_cert ${certFile} and streaming.tls_key ${keyFile} are no certificate in PEM with its own key: give both of one pair`
+    throw new CriError('failed-precondition', message, { cause })
+  }
+}
+
+function contentOf(file: string, key: string): Buffer {
   try {
     return readFileSync(file)
   } catch (cause) {

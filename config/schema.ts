@@ -203,8 +203,8 @@ export const configSchema = z.strictObject({
         .default('4h')
         .meta(
           says(
-            'How long a session may go without a byte in either direction (a ping of the client is one) before it is ended; 0 is for ever.',
-            'a duration such as "4h", "1h30m" or "90s"',
+            'How long a session may go without a byte in either direction (a ping of the client is one) before it is ended, and the command of an exec killed; "0" is for ever.',
+            'a duration in h, m, s and ms such as "4h", "1h30m" or "90s", or "0"',
           ),
         ),
     })

@@ -8,6 +8,12 @@ import type { AttachConnection, AttachListener } from './attach-thread.ts'
 
 export const STOPPING = 'cri-ts is stopping: attach again when it has started anew'
 
+/**
+ * A client whose input has ended leaves, as with containerd, where the container's goes on: by the keys that detach a
+ * terminal, say. What it wrote last has so long to be answered.
+ */
+const ANSWER_MS = 1_000
+
 /** Whether the end of the connection would end the input of a container although the client had none to give. */
 export const mustStay = ({ stdin, stdinOnce, streams }: ContainerAttachRequest): boolean =>
   stdin && stdinOnce && streams.stdin === undefined
@@ -31,6 +37,7 @@ export class AttachSession implements AttachListener {
   readonly #settle: { readonly resolve: () => void; readonly reject: (error: CriError) => void }
   #isConnected = true
   #isOver = false
+  #leaving: NodeJS.Timeout | undefined
 
   constructor(
     request: ContainerAttachRequest,
@@ -106,6 +113,7 @@ export class AttachSession implements AttachListener {
     const { send, endInput } = this.#connection
     return clientInput(streams.stdin, send, () => {
       if (stdinOnce) endInput()
+      else this.#leaving = setTimeout(this.#detach, ANSWER_MS)
     })
   }
 
@@ -123,6 +131,7 @@ export class AttachSession implements AttachListener {
 
   #finish(): void {
     this.#isOver = true
+    clearTimeout(this.#leaving)
     this.#input?.stop()
     this.#request.signal.removeEventListener('abort', this.#detach)
     this.#settle.resolve()

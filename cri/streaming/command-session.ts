@@ -31,21 +31,27 @@ export interface CommandChannels {
 /** Answers the exit code of what it ran; what it throws is told to the client. */
 export type Run = (streams: CommandStreams, gone: AbortSignal) => Promise<number>
 
+/** What ends a session from our side; its reason is told to the client. */
+export type Cut = AbortSignal
+
 /** Runs a command for its client: all output, the outcome, and then the ends: old clients look for no outcome after them. */
 export async function serveCommand(
   channels: CommandChannels,
   run: Run,
   kind: 'exec' | 'attach',
+  cut: Cut,
   log: Log,
 ): Promise<void> {
   const started = performance.now()
-  const outcome = await run(channels.streams, channels.gone).then(
+  const ran = await run(channels.streams, AbortSignal.any([channels.gone, cut])).then(
     (exitCode): Outcome => ({ exitCode }),
     (error: unknown): Outcome => ({ error, doing: ACTS[kind] }),
   )
+  const outcome: Outcome = cut.aborted ? { error: cut.reason, doing: ACTS[kind] } : ran
   const fields = { ms: Math.round(performance.now() - started), protocol: channels.protocol }
   if (channels.gone.aborted) log.info(fields, 'the client of a command or container has gone')
-  else if ('error' in outcome) log.info({ ...fields, err: describeError(outcome.error) }, 'a command failed')
+  else if ('error' in outcome) log.info({ ...fields, err: describeError(outcome.error) }, 'a session failed')
+  else if (kind === 'attach') log.info(fields, 'an attachment ended')
   else log.info({ ...fields, exitCode: outcome.exitCode }, 'a command ended')
   const { stdout, stderr } = channels.streams
   const text = statusText(outcome, channels.protocol)

@@ -102,42 +102,66 @@ test.for(['spdy', 'websocket'])('a client of %s that goes is known to be gone', 
     .toContain('the client of a command or container has gone')
 })
 
-test('a session on which nothing happens is ended after the idle timeout', async () => {
-  await using lab = await streamingLab({ idleTimeoutMs: 50, exec: (_streams, gone) => until(gone) })
-  const client = await openWebSocket(lab.execUrl(), V4)
-  expect((await client.closed)[0]).toBe(1006)
+test.for(['spdy', 'websocket'])(
+  'a session of %s on which nothing happens is ended, and its client told',
+  async (transport) => {
+    await using lab = await streamingLab({ idleTimeoutMs: 50, exec: (_streams, gone) => until(gone) })
+    expect(await outcomeOf(lab.execUrl(), transport)).toMatch(/Failure.*streaming\.idle_timeout has ended/)
+  },
+)
+
+test('a client that never opens its streams is dropped after the idle timeout', async () => {
+  await using lab = await streamingLab({ idleTimeoutMs: 50 })
   const { upgraded } = await ask(lab.execUrl(), spdyHeaders(V4))
-  if (upgraded === undefined) return expect.unreachable()
-  await new Promise((resolve) => upgraded.socket.resume().once('close', resolve))
+  await new Promise((resolve) => upgraded?.socket.resume().once('close', resolve))
 })
 
-test('the end of the server ends every session', async () => {
-  const went = Promise.withResolvers<void>()
-  const lab = await streamingLab({
-    async attach(_streams, gone) {
-      await until(gone)
-      went.resolve()
-    },
-  })
-  const client = await openWebSocket(lab.attachUrl(), V4)
-  await lab[Symbol.asyncDispose]()
-  await went.promise
-  expect((await client.closed)[0]).toBe(1006)
-})
+test.for(['spdy', 'websocket'])(
+  'the end of the server ends every session of %s, and its client is told',
+  async (transport) => {
+    const began = Promise.withResolvers<void>()
+    const lab = await streamingLab({
+      async attach(_streams, gone) {
+        began.resolve()
+        await until(gone)
+      },
+    })
+    const outcome = outcomeOf(lab.attachUrl(), transport, ['stdin', 'stdout', 'stderr'])
+    await began.promise
+    await lab[Symbol.asyncDispose]()
+    expect(await outcome).toMatch(/Failure.*error attaching to container: cri-ts is stopping/)
+  },
+)
 
-test('an address that is taken or not there is refused by the keys to set', async () => {
+test('an address that is taken or not there is refused by the key to set', async () => {
   await using lab = await streamingLab()
   const port = Number(new URL(lab.execUrl()).port)
   await expect(streamingLab({ port })).rejects.toMatchObject({
     kind: 'unavailable',
-    message: expect.stringContaining('set streaming.address and streaming.port'),
+    message: expect.stringContaining('set streaming.port to one that is free'),
   })
+  await expect(streamingLab({ address: '192.0.2.1' })).rejects.toThrow('set streaming.address')
 })
 
 test('who is to listen on every address is reached by loopback', async () => {
   await using lab = await streamingLab({ address: '0.0.0.0' })
   expect(new URL(lab.execUrl()).hostname).toBe('127.0.0.1')
 })
+
+/** What a client is told at the end. */
+async function outcomeOf(url: string, transport: string, streams = ['stdout']): Promise<string> {
+  if (transport === 'websocket') {
+    const client = await openWebSocket(url, V4)
+    await client.closed
+    return client.received(3)
+  }
+  const { upgraded } = await ask(url, spdyHeaders(V4))
+  if (upgraded === undefined) throw new Error('not upgraded')
+  const client = new SpdyClient(upgraded.socket)
+  const error = client.open({ streamtype: 'error' })
+  for (const streamtype of streams) client.open({ streamtype })
+  return `${await error.ended}`
+}
 
 const until = (signal: AbortSignal): Promise<number> =>
   new Promise((resolve) => {

@@ -2,8 +2,9 @@ import { createServer, type Server } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import { type AddressInfo, isIPv6, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { SecureVersion } from 'node:tls'
-import { CriError, describeError } from '#lib/errors.ts'
+import { CriError, describeError, errnoOf } from '#lib/errors.ts'
 import type { Log } from '#lib/log.ts'
 import type { CommandService, SandboxService } from '#runtime/services.ts'
 import { type StreamingRequest, serveSession } from './session.ts'
@@ -33,12 +34,15 @@ export interface StreamingServer extends AsyncDisposable {
 }
 
 const KEEP_ALIVE_MS = 30_000
+/** How long clients are told why their sessions end. */
+const FAREWELL_MS = 1_000
 
 /** Throws unavailable when the address can't be listened on. */
 export async function startStreamingServer(options: StreamingOptions): Promise<StreamingServer> {
   const { log, idleTimeoutMs } = options
   const tokens = new Tokens<StreamingRequest>()
   const sockets = new Set<Duplex>()
+  const stopping = new AbortController()
   const server = options.tls === undefined ? createServer() : tlsServer(options.tls, log)
   server.on('request', (_, response) => {
     response.writeHead(400, { 'Content-Type': 'text/plain; charset=utf-8', Connection: 'close' })
@@ -58,22 +62,31 @@ export async function startStreamingServer(options: StreamingOptions): Promise<S
       refuse(socket, 404, 'no such URL: each is good once, for a minute; ask the CRI for another')
       return
     }
-    serveSession(wanted, { request, socket, head }, { ...options, idleTimeoutMs }).catch((error: unknown) => {
+    const session = { ...options, idleTimeoutMs, stopping: stopping.signal }
+    serveSession(wanted, { request, socket, head }, session).catch((error: unknown) => {
       log.info({ kind, err: describeError(error) }, 'a streaming session failed')
       socket.destroy()
     })
   })
   await listen(server, options)
   const base = baseUrl(server, options)
+  log.info({ url: base }, 'serving exec, attach and port-forward')
   return {
     urlFor: (request) => `${base}/${request.kind}/${tokens.add(request)}`,
     async [Symbol.asyncDispose]() {
       const closed = new Promise((resolve) => server.close(resolve))
       server.closeAllConnections()
+      stopping.abort(new CriError('unavailable', 'cri-ts is stopping: run it again when it has started anew'))
+      await allClosed(sockets, FAREWELL_MS)
       for (const socket of sockets) socket.destroy()
       await closed
     },
   }
+}
+
+async function allClosed(sockets: ReadonlySet<Duplex>, withinMs: number): Promise<void> {
+  const closed = [...sockets].map((socket) => new Promise((resolve) => socket.once('close', resolve)))
+  await Promise.race([Promise.all(closed), sleep(withinMs, undefined, { ref: false })])
 }
 
 function tlsServer({ certificates, minVersion }: NonNullable<StreamingOptions['tls']>, log: Log): Server {
@@ -99,7 +112,11 @@ function tlsServer({ certificates, minVersion }: NonNullable<StreamingOptions['t
 function listen(server: Server, { address, port }: StreamingOptions): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   server.once('error', (cause) => {
-    const message = `listen on ${address} port ${port} for exec, attach and port-forward: set streaming.address and streaming.port to what is free`
+    const remedy =
+      errnoOf(cause) === 'EADDRNOTAVAIL'
+        ? 'set streaming.address to an address of this host'
+        : 'set streaming.port to one that is free, or to 0 for any'
+    const message = `exec, attach and port-forward cannot be served on ${address} port ${port}: ${remedy}`
     reject(new CriError('unavailable', message, { cause }))
   })
   server.listen({ host: address, port }, resolve)

@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream'
 import { createWebSocketStream, type WebSocket } from 'ws'
+import { CriError } from '#lib/errors.ts'
 import type { Log } from '#lib/log.ts'
 import type { CommandService, SandboxService } from '#runtime/services.ts'
 import { type CommandChannels, type Run, serveCommand, type WantedStreams } from './command-session.ts'
@@ -41,6 +42,10 @@ export type StreamingRequest = ExecRequest | AttachRequest | PortForwardRequest
 
 export interface SessionOptions {
   readonly idleTimeoutMs: number
+  /** Aborts as the server ends; its reason is told to clients. */
+  readonly stopping: AbortSignal
+  /** Instead of dropping an idle connection at once. */
+  readonly onIdle?: () => void
   readonly sandboxes: Pick<SandboxService, 'connect'>
   readonly commands: Pick<CommandService, 'exec' | 'attach'>
   readonly log: Log
@@ -53,11 +58,17 @@ export async function serveSession(
   options: SessionOptions,
 ): Promise<void> {
   if (request.kind === 'portforward') return servePortForward(request, upgrade, options)
-  const channels = await commandChannels(request.streams, upgrade, options)
+  const idle = new AbortController()
+  const { idleTimeoutMs, stopping } = options
+  const onIdle = (): void => {
+    const what = `nothing was received or sent for ${idleTimeoutMs / 1000} s: streaming.idle_timeout has ended the session`
+    idle.abort(new CriError('deadline-exceeded', what))
+  }
+  const channels = await commandChannels(request.streams, upgrade, { ...options, onIdle })
   if (channels === undefined) return
   const { kind, containerId } = request
   const log = withFields(options.log, { kind, containerId })
-  await serveCommand(channels, runOf(request, options), kind, log)
+  await serveCommand(channels, runOf(request, options), kind, AbortSignal.any([idle.signal, stopping]), log)
 }
 
 function runOf(request: ExecRequest | AttachRequest, { commands }: SessionOptions): Run {
@@ -114,12 +125,17 @@ async function servePortForward(
 function openWebSocket<Opened>(
   upgrade: Upgrade,
   protocol: string,
-  { idleTimeoutMs }: SessionOptions,
+  { idleTimeoutMs, onIdle }: SessionOptions,
   open: (socket: WebSocket) => Opened,
 ): Promise<Opened | undefined> {
   return switchToWebSocket(upgrade, protocol, (socket) => {
     const tcp = upgrade.socket as Duplex & { setTimeout?: (ms: number, expired: () => void) => void }
-    tcp.setTimeout?.(idleTimeoutMs, () => socket.terminate())
+    let tell = onIdle
+    tcp.setTimeout?.(idleTimeoutMs, () => {
+      if (tell === undefined) socket.terminate()
+      else tell()
+      tell = undefined // Who does not go when told is dropped the next time.
+    })
     return open(socket)
   })
 }
@@ -134,9 +150,13 @@ function spdyOn(upgrade: Upgrade, protocol: string, options: SessionOptions): Op
 }
 
 const spdyIn =
-  (socket: Duplex, head: Buffer, { idleTimeoutMs }: SessionOptions): OpenSpdy =>
+  (socket: Duplex, head: Buffer, { idleTimeoutMs, onIdle }: SessionOptions): OpenSpdy =>
   (handlers) =>
-    new SpdyConnection(socket, head, { ...handlers, idleTimeoutMs })
+    new SpdyConnection(socket, head, {
+      ...handlers,
+      idleTimeoutMs,
+      ...(onIdle === undefined ? {} : { onIdle }),
+    })
 
 /** Every line of a session says whose it is. */
 function withFields(log: Log, fields: object): Log {

@@ -27,6 +27,8 @@ export interface SpdyOptions {
   readonly onStream: (stream: SpdyStream) => boolean
   /** Nothing received or sent for this long ends the connection; pings count. 0: never. */
   readonly idleTimeoutMs: number
+  /** Called at the first time of that instead: who is told may still say why it ends, and close. */
+  readonly onIdle?: () => void
   readonly limits?: Partial<SpdyLimits>
 }
 
@@ -60,6 +62,7 @@ export class SpdyConnection {
   #limit: NodeJS.Timeout | undefined
   readonly #probe: NodeJS.Timeout
   #lastPing = 0
+  #tellIdle: (() => void) | undefined
   #closing: Promise<void> | undefined
   /** What comes is dropped: the client has gone, or we have. */
   #isDeaf = false
@@ -68,6 +71,7 @@ export class SpdyConnection {
     const limits = { ...defaultSpdyLimits, ...options.limits }
     this.#socket = socket
     this.#idleTimeoutMs = options.idleTimeoutMs
+    this.#tellIdle = options.onIdle
     this.#output = new SpdyOutput(socket, () => this.#idle?.refresh())
     this.#intake = new SpdyIntake(socket, limits.streamBufferBytes, limits.connectionBufferBytes)
     this.#streams = new SpdyStreams(this.#output, this.#intake, options.onStream, limits.maxStreams)
@@ -183,6 +187,13 @@ export class SpdyConnection {
   }
 
   #onIdle(): void {
+    const tell = this.#tellIdle
+    this.#tellIdle = undefined
+    if (tell !== undefined && this.#closing === undefined) {
+      this.#idle?.refresh()
+      tell()
+      return
+    }
     this.#lose(new SpdyError(`nothing was received or sent for ${this.#idleTimeoutMs} ms`))
     if (this.#closing === undefined) void this.close()
     else this.destroy()

@@ -96,6 +96,18 @@ testOnEach(
   },
 )
 
+testOnEach(
+  '%s: without it a client whose input ends leaves, with the answer to what it said',
+  async (handler) => {
+    await using pod = await runPod(daemon(), handler)
+    const container = await pod.run(ECHOES)
+    const streams = ['stdin', 'stdout'] as const
+    const client = await runStream('attach', await attachUrl(container, streams), { streams, input: 'all\n' })
+    expect([`${client.stdout}`, client.error]).toEqual(['got all\n', ''])
+    expect((await container.status())['state']).toBe('CONTAINER_RUNNING')
+  },
+)
+
 testOnEach('%s: without stdin-once clients come and go, and also the daemon', async (handler) => {
   await using pod = await runPod(daemon(), handler)
   const container = await pod.run(ECHOES)

@@ -71,6 +71,13 @@ test('older versions of TLS than the least one are refused', async () => {
   await expect(handshake(lab.execUrl(), 'TLSv1.2')).rejects.toThrow(/protocol version/i)
 })
 
+test('a certificate with the key of another is refused by both names', async () => {
+  copyFileSync(certificates.client.keyFile, files.key)
+  await expect(streamingLab({ tls: tls() })).rejects.toThrow(
+    /streaming\.tls_cert .*streaming\.crt and streaming\.tls_key .*streaming\.key .*give both of one pair/,
+  )
+})
+
 test('a certificate that is not there is named with its key of the configuration', async () => {
   rmSync(files.cert)
   await expect(streamingLab({ tls: tls() })).rejects.toThrow(
