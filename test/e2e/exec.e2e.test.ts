@@ -196,7 +196,7 @@ testOnEach(
     const container = await pod.run()
     const url = await execUrl(container, 'head -c 8000000 /dev/zero; exit 4', { stdin: true })
     const streams = ['stdin', 'stdout', 'stderr'] as const
-    const fifo = join(daemon().directory, 'slow')
+    const fifo = join(daemon().directory, `slow-${handler}`)
     execFileSync('mkfifo', [fifo])
     const slow = spawn('sh', [
       '-c',
