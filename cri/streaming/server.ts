@@ -39,7 +39,7 @@ const FAREWELL_MS = 1_000
 
 /** Throws unavailable when the address can't be listened on. */
 export async function startStreamingServer(options: StreamingOptions): Promise<StreamingServer> {
-  const { log, idleTimeoutMs } = options
+  const { log } = options
   const tokens = new Tokens<StreamingRequest>()
   const sockets = new Set<Duplex>()
   const stopping = new AbortController()
@@ -62,7 +62,7 @@ export async function startStreamingServer(options: StreamingOptions): Promise<S
       refuse(socket, 404, 'no such URL: each is good once, for a minute; ask the CRI for another')
       return
     }
-    const session = { ...options, idleTimeoutMs, stopping: stopping.signal }
+    const session = { ...options, stopping: stopping.signal }
     serveSession(wanted, { request, socket, head }, session).catch((error: unknown) => {
       log.info({ kind, err: describeError(error) }, 'a streaming session failed')
       socket.destroy()

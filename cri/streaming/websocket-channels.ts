@@ -38,7 +38,7 @@ export class WebSocketChannels {
       (_, number) =>
         new Channel({
           ...{ number, isText: this.#isText, isReadable: readable.includes(number) },
-          send: (message, done) => this.#send(message, done),
+          send: (message, done) => socket.send(message, done),
           flow: () => this.#flow(),
         }),
     )
@@ -62,7 +62,7 @@ export class WebSocketChannels {
   }
 
   sendEmpty(number: number): void {
-    this.#send(this.#isText ? `${number}` : Buffer.from([number]), () => {})
+    this.#socket.send(this.#isText ? `${number}` : Buffer.from([number]), () => {})
   }
 
   /** What still comes is dropped. */
@@ -86,10 +86,6 @@ export class WebSocketChannels {
   #end(): void {
     this.#gone.abort()
     for (const channel of this.#channels) channel.destroy()
-  }
-
-  #send(message: Buffer | string, done: (error?: Error | null) => void): void {
-    this.#socket.send(message, done)
   }
 
   #receive(message: Buffer): void {
