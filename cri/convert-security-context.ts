@@ -4,7 +4,6 @@ import type { ContainerSpec, UserRequest } from '#runtime/container/record.ts'
 import { type HostSupport, refuseConfinement } from './convert-confinement.ts'
 import { convertEnum } from './convert-enum.ts'
 import { convertContainerNamespaces } from './convert-namespaces.ts'
-import { refuse } from './refuse.ts'
 
 const field = 'linux.security_context'
 const unsaid = LinuxContainerSecurityContext.decode(new Uint8Array())
@@ -21,11 +20,7 @@ export function convertSecurityContext(
 ): ContainerSpec['security'] {
   const { privileged, capabilities } = context
   refuseConfinement(context, privileged, host)
-  refuse(capabilities?.addAmbientCapabilities, {
-    field: `${field}.capabilities.add_ambient_capabilities`,
-    what: 'an ambient capability',
-    remedy: 'add it by add_capabilities and run the container as root, or leave it out',
-  })
+  const ambient = capabilities?.addAmbientCapabilities ?? []
   return {
     user: convertUser(context),
     privileged,
@@ -33,6 +28,7 @@ export function convertSecurityContext(
     noNewPrivileges: context.noNewPrivs,
     addCapabilities: [...(capabilities?.addCapabilities ?? [])],
     dropCapabilities: [...(capabilities?.dropCapabilities ?? [])],
+    ...(ambient.length === 0 ? {} : { ambientCapabilities: [...ambient] }),
     maskedPaths: [...context.maskedPaths],
     readonlyPaths: [...context.readonlyPaths],
     namespaces: convertContainerNamespaces(context.namespaceOptions),
@@ -42,20 +38,24 @@ export function convertSecurityContext(
 function convertUser(context: LinuxContainerSecurityContext): UserRequest {
   const { runAsUser, runAsUsername, runAsGroup, supplementalGroups } = context
   const policy = policies.fromWire(context.supplementalGroupsPolicy, `${field}.supplemental_groups_policy`)
-  refuse(policy === 'strict', {
-    field: `${field}.supplemental_groups_policy`,
-    what: 'Strict',
-    remedy: "set Merge, which joins the groups of the image's /etc/group too",
-  })
   if (runAsUser !== undefined && runAsUsername !== '') {
     throw invalidArgument(`${field} has both run_as_user and run_as_username: give one of them`)
   }
   requireUserOfGroup(runAsGroup, runAsUser ?? (runAsUsername || undefined))
   return {
-    user: runAsUser === undefined ? runAsUsername : String(runAsUser.value),
-    group: runAsGroup === undefined ? undefined : Number(runAsGroup.value),
-    supplementalGroups: supplementalGroups.map(Number),
+    user: runAsUser === undefined ? runAsUsername : String(checkedId(runAsUser.value, 'run_as_user')),
+    group: runAsGroup === undefined ? undefined : checkedId(runAsGroup.value, 'run_as_group'),
+    supplementalGroups: supplementalGroups.map((id, index) => checkedId(id, `supplemental_groups[${index}]`)),
+    ...(policy === 'strict' ? { strictGroups: true } : {}),
   }
+}
+
+/** Ids that OCI runtimes take: non-negative 32-bit integers. */
+const MAX_ID = 0x7fff_ffffn
+
+function checkedId(id: bigint, of: string): number {
+  if (id >= 0n && id <= MAX_ID) return Number(id)
+  throw invalidArgument(`${field}.${of} is ${id}: it may be 0 to ${MAX_ID}`)
 }
 
 /** api.proto, run_as_group: without a user "the runtime MUST error". */

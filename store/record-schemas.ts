@@ -88,6 +88,7 @@ const userRequest = z.looseObject({
   user: z.string(),
   group: int.optional(),
   supplementalGroups: z.array(int),
+  strictGroups: z.boolean().optional(),
 } satisfies ShapeOf<UserRequest>)
 
 const security = z.looseObject({
@@ -97,6 +98,7 @@ const security = z.looseObject({
   noNewPrivileges: z.boolean(),
   addCapabilities: strings,
   dropCapabilities: strings,
+  ambientCapabilities: strings.optional(),
   maskedPaths: strings,
   readonlyPaths: strings,
   namespaces: z.looseObject({ pid: namespaceMode, targetId: z.string() }),

@@ -36,6 +36,8 @@ export interface UserRequest {
   readonly user: string
   readonly group: number | undefined
   readonly supplementalGroups: readonly number[]
+  /** SupplementalGroupsPolicy Strict: the memberships in the image's /etc/group do not count. */
+  readonly strictGroups?: boolean
 }
 
 export interface ContainerSpec {
@@ -68,6 +70,8 @@ export interface ContainerSpec {
     readonly noNewPrivileges: boolean
     readonly addCapabilities: readonly string[]
     readonly dropCapabilities: readonly string[]
+    /** Kept by programs of any user. */
+    readonly ambientCapabilities?: readonly string[]
     readonly maskedPaths: readonly string[]
     readonly readonlyPaths: readonly string[]
     readonly namespaces: {

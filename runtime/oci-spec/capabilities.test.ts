@@ -14,7 +14,7 @@ test('the default list is what containerd gives, within what the daemon holds', 
   expect(resolveCapabilities(request, ['CAP_KILL', 'CAP_BPF']).effective).toEqual(['CAP_KILL'])
 })
 
-test('the same go to the bounding, the effective and the permitted set, and to no other', () => {
+test('what is not ambient goes to the bounding, the effective and the permitted set, and to no other', () => {
   const request = { privileged: false, addCapabilities: ['ALL'], dropCapabilities: [] }
   const all = resolveCapabilities(request, held)
   expect(all).toEqual({ bounding: held, effective: held, permitted: held })
@@ -35,6 +35,26 @@ test('ALL comes first, so that all but one, or one alone, can be said', () => {
 
 test('a privileged container has what the daemon holds, whatever else it asks', () => {
   expect(granted([], ['ALL'], true)).toEqual(held)
+})
+
+test('an ambient one is added to all sets, and one that is dropped to none', () => {
+  const resolve = (ambient: readonly string[], drop: readonly string[], privileged = false) =>
+    resolveCapabilities(
+      { privileged, addCapabilities: [], dropCapabilities: drop, ambientCapabilities: ambient },
+      held,
+    )
+  const admin = ['CAP_NET_ADMIN']
+  const alone = { bounding: admin, effective: admin, permitted: admin, inheritable: admin, ambient: admin }
+  expect(resolve(['net_admin'], ['ALL'])).toEqual(alone)
+  expect(resolve(['NET_ADMIN', 'CHOWN'], ['CHOWN'])).toMatchObject({ inheritable: admin, ambient: admin })
+  expect(resolve(['ALL'], [])).toMatchObject({ effective: held, inheritable: held, ambient: held })
+  expect(resolve(['NET_ADMIN'], [], true)).toMatchObject({
+    effective: held,
+    inheritable: admin,
+    ambient: admin,
+  })
+  expect(() => resolve(['SYS_RESOURCE'], [])).toThrow('CAP_SYS_RESOURCE')
+  expect(() => resolve(['NET_ADMN'], [])).toThrow('did you mean NET_ADMIN?')
 })
 
 test('an unknown name is refused, with the nearest one', () => {

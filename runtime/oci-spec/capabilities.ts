@@ -24,38 +24,44 @@ const defaultCapabilities = [
 
 type CapabilityRequest = Pick<
   ContainerSpec['security'],
-  'privileged' | 'addCapabilities' | 'dropCapabilities'
+  'privileged' | 'addCapabilities' | 'dropCapabilities' | 'ambientCapabilities'
 >
 
 /**
  * The default list with what is added and dropped; ALL goes first, so that ALL but one can be said.
+ * An ambient one is added to all sets; what is dropped is in none (api.proto, Capability).
  * `held` is what the daemon holds: ALL and privileged mean no more than that, since an OCI runtime fails on more.
  * Throws invalid-argument for an unknown name, failed-precondition for an added one that the daemon does not hold.
  */
 export function resolveCapabilities(request: CapabilityRequest, held: readonly string[]): OciCapabilities {
   const add = request.addCapabilities.map(fullName)
   const drop = request.dropCapabilities.map(fullName)
-  if (request.privileged) return allSets(held)
+  const ambient = (request.ambientCapabilities ?? []).map(fullName)
+  if (request.privileged) return allSets(held, within(ambient, held))
 
   let granted = new Set<string>(defaultCapabilities.filter((name) => held.includes(name)))
-  if (add.includes(ALL)) granted = new Set(held)
+  if (add.includes(ALL) || ambient.includes(ALL)) granted = new Set(held)
   if (drop.includes(ALL)) granted = new Set()
-  for (const name of add) {
+  for (const name of [...add, ...ambient]) {
     if (name === ALL) continue
     if (!held.includes(name)) throw notHeld(name)
     granted.add(name)
   }
   for (const name of drop) granted.delete(name)
-  return allSets(capabilityNames.filter((name) => granted.has(name)))
+  const names = capabilityNames.filter((name) => granted.has(name))
+  return allSets(names, within(ambient, names))
 }
 
 const ALL = 'CAP_ALL'
 
-const allSets = (names: readonly string[]): OciCapabilities => ({
-  bounding: names,
-  effective: names,
-  permitted: names,
+const allSets = (names: readonly string[], ambient: readonly string[]): OciCapabilities => ({
+  ...{ bounding: names, effective: names, permitted: names },
+  ...(ambient.length === 0 ? {} : { inheritable: ambient, ambient }),
 })
+
+/** Those of `granted` that are wanted, all where ALL is. */
+const within = (wanted: readonly string[], granted: readonly string[]): readonly string[] =>
+  granted.filter((name) => wanted.includes(ALL) || wanted.includes(name))
 
 /** Kubernetes leaves the CAP_ off; either is taken, in any case. */
 function fullName(name: string): string {

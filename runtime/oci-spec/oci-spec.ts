@@ -31,11 +31,14 @@ export interface OciProcess {
   readonly oomScoreAdj: number
 }
 
-/** No inheritable and no ambient ones: a program that is not root's starts with none (CVE-2022-24769). */
+/** A program that is not root's keeps the ambient ones alone; what is inheritable without need is CVE-2022-24769. */
 export interface OciCapabilities {
   readonly bounding: readonly string[]
   readonly effective: readonly string[]
   readonly permitted: readonly string[]
+  /** The same as the ambient ones, which the kernel takes only from here. */
+  readonly inheritable?: readonly string[]
+  readonly ambient?: readonly string[]
 }
 
 export interface OciMount {

@@ -40,6 +40,16 @@ test.for([
   expect(resolveUser(who, image, passwd, group)).toEqual({ uid, gid, additionalGids })
 })
 
+test.for([
+  { who: request('default-user'), image: '', is: [1000, 1000, [1000]] },
+  { who: request('1000', 7, [9, 8]), image: 'www-data', is: [1000, 7, [7, 8, 9]] },
+  { who: request('', undefined, [9]), image: 'www-data:extra', is: [33, 50000, [9, 50000]] },
+] as const)('strictly, $who.user ($who.group, $who.supplementalGroups) is $is', ({ who, image, is }) => {
+  const [uid, gid, additionalGids] = is
+  const strict = { ...who, strictGroups: true }
+  expect(resolveUser(strict, image, passwd, group)).toEqual({ uid, gid, additionalGids })
+})
+
 test('numbers need no files', () => {
   expect(resolveUser(request('5:6'), '', undefined, undefined)).toEqual({
     uid: 5,

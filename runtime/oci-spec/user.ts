@@ -7,7 +7,7 @@ const MAX_ID = 0x7fff_ffff
 /**
  * Who a container runs as. `imageUser` counts where the request names no user; `passwd` and `group` are the contents
  * of the image's /etc/passwd and /etc/group, undefined where it has none. The groups that list the user in
- * /etc/group are joined too (SupplementalGroupsPolicy Merge), and the primary group is among the additional ones.
+ * /etc/group are joined too unless the request is strict, and the primary group is among the additional ones.
  * A uid that /etc/passwd lacks has gid 0. Throws invalid-argument naming what is unknown or out of range.
  */
 export function resolveUser(
@@ -26,7 +26,7 @@ export function resolveUser(
   const groups = parseGroup(group ?? '')
   const user = findUser(wantedUser || '0', parsePasswd(passwd ?? ''))
   const gid = request.group ?? (wantedGroup ? findGroup(wantedGroup, groups) : user.gid)
-  const listed = groups.filter(({ name, members }) => name !== user.name && members.includes(user.name ?? ''))
+  const listed = request.strictGroups === true ? [] : groups.filter(isMember(user))
   const additional = new Set([gid, ...listed.map((entry) => entry.gid), ...request.supplementalGroups])
   for (const id of additional) checkId('group', id)
   return { uid: user.uid, gid, additionalGids: [...additional].sort((a, b) => a - b) }
@@ -85,6 +85,11 @@ function parseGroup(content: string): readonly Group[] {
       : [],
   )
 }
+
+const isMember =
+  (user: User) =>
+  ({ name, members }: Group): boolean =>
+    name !== user.name && members.includes(user.name ?? '')
 
 const fieldsOf = (content: string): readonly string[][] =>
   content.split('\n').map((line) => line.trim().split(':'))

@@ -22,6 +22,44 @@ testOnEach('%s: user, group and supplemental groups are as asked for, and are to
   expect((await container.status())['user'].linux).toMatchObject({ uid: '1000', gid: '2000' })
 })
 
+/** SupplementalGroupsPolicy of api.proto. */
+const MERGE = 0
+const STRICT = 1
+
+testOnEach('%s: the groups of the image count unless the policy is Strict', async (handler) => {
+  await using pod = await runPod(daemon(), handler)
+  const groupsWith = async (policy: number) => {
+    const container = await pod.run({
+      linux: {
+        security_context: {
+          run_as_username: 'www-data',
+          supplemental_groups: [3000],
+          supplemental_groups_policy: policy,
+        },
+      },
+    })
+    const { linux } = (await container.status())['user']
+    const groups = (await container.exec('id', '-G')).split(' ').toSorted()
+    expect(groups).toEqual([...linux.supplemental_groups].toSorted())
+    return groups
+  }
+  expect(await groupsWith(MERGE)).toEqual(['100', '3000', '33'])
+  expect(await groupsWith(STRICT)).toEqual(['3000', '33'])
+})
+
+testOnEach('%s: ambient capabilities are those of a user who is not root', async (handler) => {
+  await using pod = await runPod(daemon(), handler)
+  const container = await pod.run({
+    linux: {
+      security_context: {
+        run_as_user: { value: 1000 },
+        capabilities: { add_ambient_capabilities: ['NET_RAW'], drop_capabilities: ['ALL'] },
+      },
+    },
+  })
+  expect(capabilitiesOf(await container.exec(...effectiveCapabilities))).toBe(CAP_NET_RAW)
+})
+
 const effectiveCapabilities = ['sh', '-c', 'grep CapEff /proc/self/status'] as const
 const capabilitiesOf = (line: string): bigint => BigInt(`0x${line.split('\t')[1]}`)
 const CAP_NET_RAW = 1n << 13n

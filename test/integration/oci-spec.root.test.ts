@@ -108,6 +108,21 @@ onEach('%s: a user who is not root has no capability, whatever is in his bounds'
 })
 
 onEach(
+  '%s: an ambient capability is kept by a user who is not root, without file capabilities',
+  async (runtime) => {
+    const user = { uid: 1000, gid: 1000, additionalGids: [] }
+    const security = { dropCapabilities: ['ALL'], ambientCapabilities: ['KILL'], noNewPrivileges: true }
+    await using container = lab.container(
+      runtime,
+      request(shell('grep Cap /proc/self/status'), security, { user }),
+    )
+    const out = (await container.run()).stdout.toString()
+    for (const set of ['CapPrm', 'CapEff', 'CapInh', 'CapAmb', 'CapBnd'])
+      expect(out).toContain(`${set}:\t0000000000000020`)
+  },
+)
+
+onEach(
   '%s: a privileged container has what the daemon holds, and the devices and paths of the host',
   async (runtime) => {
     const devices = await paths.allDevices()
