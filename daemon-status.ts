@@ -1,7 +1,7 @@
 import type { Config } from '#config/config.ts'
 import type { RuntimeStatus } from '#cri/runtime-service/runtime-status.ts'
 import { findProgram } from '#linux/find-program.ts'
-import { chooseDefault, type FoundHandler, hasRecursiveReadonly } from '#linux/runtime-handlers.ts'
+import { chooseDefault, type FoundHandler, handlerFeatures } from '#linux/runtime-handlers.ts'
 import type { HostFacts, PodNetwork } from '#runtime/ports.ts'
 
 export interface DaemonStatusInput {
@@ -45,7 +45,7 @@ export function daemonStatus(input: DaemonStatusInput): RuntimeStatus {
         .map((handler) => ({
           name: handler.name,
           isDefault: handler.name === chosen.name,
-          recursiveReadOnlyMounts: hasRecursiveReadonly(handler),
+          recursiveReadOnlyMounts: handlerFeatures(handler).recursiveReadonlyMounts,
           // Not before cri-ts itself can make them, whatever the handler's features say: see `info`.
           userNamespaces: false,
         })),

@@ -24,13 +24,14 @@ import { findProgram } from '#linux/find-program.ts'
 import { apparmorEnabled, readHostFacts, selinuxEnabled } from '#linux/host-facts.ts'
 import { makePrivate } from '#linux/private-directories.ts'
 import { ProcessWatcher } from '#linux/process-watcher.ts'
-import { findHandlers, hasRecursiveReadonly } from '#linux/runtime-handlers.ts'
+import { findHandlers } from '#linux/runtime-handlers.ts'
 import { removeStaleSocket } from '#linux/stale-socket.ts'
 import type { Clock, RuntimePorts } from '#runtime/ports.ts'
 import { createRuntime, type Runtime } from '#runtime/runtime.ts'
 import { openImageRecords } from '#store/image-records.ts'
 import { createPaths, type Paths } from '#store/paths.ts'
 import { openRecords } from '#store/records.ts'
+import { runtimeHandler } from './daemon-handlers.ts'
 import { openPorts } from './daemon-ports.ts'
 import { daemonStatus } from './daemon-status.ts'
 import { certificateFiles } from './streaming-certificates.ts'
@@ -79,8 +80,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     ...{ ports, host, log },
     options: {
       ...{ sandboxPaths: paths.sandbox, initPath, hostname, nowNs: clock.nowNs },
-      makesRecursiveReadonly: (name) =>
-        handlers.some((each) => each.name === name && hasRecursiveReadonly(each)),
+      handler: (name) => runtimeHandler(name, handlers, config),
     },
   })
 

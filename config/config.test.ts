@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { fakeHandler } from '#test/fakes/fake-handler.ts'
 import { type Config, type ConfigFlags, loadConfig } from './config.ts'
 
 /** A directory with these files in it, for one test. */
@@ -40,7 +41,7 @@ const defaults: Config = {
     defaultHandler: 'auto',
     monitor: 'conmon',
     cgroupDriver: 'auto',
-    handlers: { crun: { type: 'oci', path: 'crun' }, runc: { type: 'oci', path: 'runc' } },
+    handlers: { crun: fakeHandler('crun').settings, runc: fakeHandler('runc').settings },
   },
   image: { registriesDir: undefined },
   streaming: { address: '127.0.0.1', port: 0, tls: undefined, idleTimeoutMs: 14_400_000 },
@@ -83,9 +84,9 @@ describe('what is configured', () => {
       'config.d/a.toml': 'runtime.handlers.kata.path = "/opt/kata"\nruntime.default_handler = "kata"\n',
     })
     expect(config.runtime.handlers).toEqual({
-      crun: { type: 'oci', path: '/opt/crun' },
-      runc: { type: 'oci', path: 'runc' },
-      kata: { type: 'oci', path: '/opt/kata' },
+      crun: fakeHandler('crun', { path: '/opt/crun' }).settings,
+      runc: fakeHandler('runc').settings,
+      kata: fakeHandler('kata', { path: '/opt/kata' }).settings,
     })
   })
 

@@ -2,6 +2,8 @@ import { resolve } from 'node:path'
 import { durationMs } from '#lib/duration.ts'
 import { invalidArgument } from '#lib/errors.ts'
 import { nearestName } from '#lib/names.ts'
+import type { HandlerSettings } from '#runtime/handler.ts'
+import { handlerSettings } from './handler-schema.ts'
 import type { KeyPath } from './key-lines.ts'
 import { type Layer, merged, originOf, readLayers } from './layers.ts'
 import { problemsOf } from './problems.ts'
@@ -23,10 +25,10 @@ export interface Config {
   readonly runtime: {
     /** `auto`, or the name of one of `handlers`. */
     readonly defaultHandler: string
-    /** An absolute path, or a name to be found in PATH; so are the handlers' paths. */
+    /** An absolute path, or a name to be found in PATH. */
     readonly monitor: string
     readonly cgroupDriver: FileConfig['runtime']['cgroup_driver']
-    readonly handlers: { readonly [name: string]: { readonly type: 'oci'; readonly path: string } }
+    readonly handlers: { readonly [name: string]: HandlerSettings }
   }
   /** Undefined: /etc/containers/certs.d, else /etc/containerd/certs.d. */
   readonly image: { readonly registriesDir: string | undefined }
@@ -144,9 +146,9 @@ const socketPath = (listen: string): string => resolve(listen.replace(/^unix:\/\
 
 function toConfig(file: FileConfig): Config {
   const { cni, runtime, image, streaming } = file
-  const handlers = Object.entries(runtime.handlers).map(([name, { type, path }]) => [
+  const handlers = Object.entries(runtime.handlers).map(([name, table]) => [
     name,
-    { type, path: path ?? name },
+    handlerSettings(name, table),
   ])
   return {
     root: resolve(file.root),

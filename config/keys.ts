@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { configSchema, type KeyMeta } from './schema.ts'
+import type { KeyMeta } from './key-meta.ts'
+import { configSchema } from './schema.ts'
 
 /** One key of the file: its place, and what its documentation says. */
 export interface ConfigKey extends KeyMeta {

@@ -1,53 +1,20 @@
 import { isIP } from 'node:net'
 import { z } from 'zod'
 import { durationMs } from '#lib/duration.ts'
+import { handler } from './handler-schema.ts'
+import { PROGRAM, path, says } from './key-meta.ts'
 
 /** sun_path of unix(7) holds 108 bytes with the zero that ends it. */
 const SOCKET_PATH_LIMIT_BYTES = 107
 const ADMIN_SOCKET = '/admin.sock'
 
-const ABSOLUTE = /^\/[^\0]*$/
-const PROGRAM = /^(?:\/[^\0]*[^/\0]|[^/\0\s]+)$/
 const LABEL = /^[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?$/
 
 const fitsSocket = (path: string): boolean => Buffer.byteLength(path) <= SOCKET_PATH_LIMIT_BYTES
-
-/** What a key's documentation and its error messages are made of, beside zod's own `description`. */
-export interface KeyMeta {
-  /** Goes on from "it must be": with its unit, or the values there are. */
-  readonly allowed: string
-  readonly description: string
-  /** What stands in for the default of a key that has no fixed one. */
-  readonly otherwise?: string
-}
-
-const says = (
-  description: string,
-  allowed: string,
-  otherwise?: string,
-): KeyMeta & { [name: string]: string } => ({
-  description,
-  allowed,
-  ...(otherwise === undefined ? {} : { otherwise }),
-})
-
-const path = z.string().regex(ABSOLUTE)
 const socket = z
   .string()
   .regex(/^(?:unix:\/\/)?\/[^\0]*[^/\0]$/)
   .refine((value) => fitsSocket(value.replace('unix://', '')))
-
-const handler = z.strictObject({
-  type: z
-    .enum(['oci'])
-    .default('oci')
-    .meta(says("How the handler is driven: by the OCI runtime's command line.", '"oci"')),
-  path: z
-    .string()
-    .regex(PROGRAM)
-    .optional()
-    .meta(says('The OCI runtime.', 'an absolute path, or a name to be found in PATH', "the handler's name")),
-})
 
 /** The file as it is written: every key with its default, its unit and one sentence. docs/configuration.md is made of it. */
 export const configSchema = z.strictObject({

@@ -1,4 +1,5 @@
 import { readFileSync, statfsSync } from 'node:fs'
+import type { HandlerFeatures } from '#runtime/handler.ts'
 import type { Command, Finished } from './command.ts'
 import { findProgram } from './find-program.ts'
 
@@ -18,12 +19,21 @@ export interface FoundHandler {
 /** The parts of features.md of the OCI runtime specification that are looked at. */
 export interface OciFeatures {
   readonly mountOptions?: readonly string[]
-  readonly linux?: { readonly mountExtensions?: { readonly idmap?: { readonly enabled?: boolean } } }
+  readonly linux?: {
+    readonly namespaces?: readonly string[]
+    readonly mountExtensions?: { readonly idmap?: { readonly enabled?: boolean } }
+  }
 }
 
-/** Whether `rro` is among its mount options: config.md, "recursive read-only". */
-export const hasRecursiveReadonly = ({ features }: FoundHandler): boolean =>
-  features?.mountOptions?.includes('rro') === true
+/** What a runtime's own report means here. */
+export function handlerFeatures({ features }: FoundHandler): HandlerFeatures {
+  return {
+    recursiveReadonlyMounts: features?.mountOptions?.includes('rro') === true,
+    userNamespaces: features?.linux?.namespaces?.includes('user') === true,
+    idmapMounts: features?.linux?.mountExtensions?.idmap?.enabled === true,
+    mountOptions: features?.mountOptions,
+  }
+}
 
 const TIMEOUT_MS = 10_000
 

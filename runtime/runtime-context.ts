@@ -1,4 +1,5 @@
 import type { Log } from '#lib/log.ts'
+import type { RuntimeHandler } from './handler.ts'
 import type { HostFacts, RuntimePorts } from './ports.ts'
 
 export interface RuntimeOptions {
@@ -13,8 +14,8 @@ export interface RuntimeOptions {
   /** The program that reaps in a shared PID namespace; throws failed-precondition where the host has none. */
   readonly initPath: () => string
   readonly hostname: () => string
-  /** Whether a handler's OCI runtime says that it can make mounts read-only with all below them. */
-  readonly makesRecursiveReadonly: (handler: string) => boolean
+  /** Throws failed-precondition for one that is not configured (any more). */
+  readonly handler: (name: string) => RuntimeHandler
   /** Nanoseconds since 1970, in decimal. */
   readonly nowNs: () => string
 }

@@ -5,13 +5,13 @@ import { describe, expect, test } from 'vitest'
 /** The rules of CONTRIBUTING.md. A file at the root (main.ts, serve.ts) belongs to the folder ''. */
 const EVERYTHING = 'everything'
 /** What the runtime asks of the host, and what it keeps. */
-const PORTS_AND_RECORDS = /^#runtime\/(?:ports|monitor-port|[\w-]+\/record)\.ts$/
+const PORTS_AND_RECORDS = /^#runtime\/(?:ports|monitor-port|handler|[\w-]+\/record)\.ts$/
 
 /** Who may import whom: a folder, or what of it. Everybody may import lib. */
 const mayImport: { readonly [folder: string]: readonly (string | RegExp)[] | typeof EVERYTHING } = {
   lib: [],
   proto: [],
-  config: [],
+  config: [/^#runtime\/handler\.ts$/],
   runtime: [],
   linux: [PORTS_AND_RECORDS],
   store: [PORTS_AND_RECORDS, /^#image\/image-records\.ts$/],

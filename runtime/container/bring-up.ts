@@ -70,7 +70,7 @@ export async function bringUpContainer(
 /** An OCI runtime that does not know the option would mount what is below read-write. */
 function requireMountFeatures({ spec, handler }: ContainerRecord, options: RuntimeContext['options']): void {
   const asked = spec.mounts.find(({ recursiveReadonly }) => recursiveReadonly === true)
-  if (asked === undefined || options.makesRecursiveReadonly(handler)) return
+  if (asked === undefined || options.handler(handler).features.recursiveReadonlyMounts) return
   throw new CriError(
     'failed-precondition',
     `mount of ${asked.hostPath} at ${asked.containerPath}: runtime handler ${handler} can't make it recursively read-only ` +

@@ -3,6 +3,7 @@ import { sampleHost } from '#runtime/oci-spec/sample-input.ts'
 import type { RuntimePorts } from '#runtime/ports.ts'
 import { createRuntime, type Runtime } from '#runtime/runtime.ts'
 import { Effects } from './effects.ts'
+import { fakeHandler } from './fake-handler.ts'
 import { FakeHost } from './fake-host.ts'
 import { fakePorts } from './fake-ports.ts'
 
@@ -40,7 +41,7 @@ export function runtimeLab(host = new FakeHost()): RuntimeLab {
         initRootfs: `/state/${id}/init-rootfs`,
       }),
       initPath: () => '/usr/bin/catatonit',
-      makesRecursiveReadonly: (handler) => handler === 'runc',
+      handler: fakeHandler,
       hostname: () => 'node',
       nowNs: host.nowNs,
     },

@@ -1,0 +1,41 @@
+/** A runtime handler: an OCI runtime, what it can do, and how this node wants its containers to be. */
+export interface RuntimeHandler {
+  /** As a pod's RuntimeClass names it. */
+  readonly name: string
+  readonly features: HandlerFeatures
+  readonly settings: HandlerSettings
+}
+
+/** What the OCI runtime says of itself, or its version is known to do; not what this host's kernel can. */
+export interface HandlerFeatures {
+  /** Read-only mounts with all that is mounted below them (`rro`). */
+  readonly recursiveReadonlyMounts: boolean
+  /** New user namespaces with mappings, and namespaces of others joined along with them. */
+  readonly userNamespaces: boolean
+  /** Mounts with a mapping of their own: `uidMappings` and `gidMappings` of a mount. */
+  readonly idmapMounts: boolean
+  /** The mount options it knows; undefined where it does not say. */
+  readonly mountOptions: readonly string[] | undefined
+}
+
+/** The table [runtime.handlers.NAME] of the configuration file: config/handler-schema.ts says what each means. */
+export interface HandlerSettings {
+  readonly type: 'oci'
+  /** An absolute path, or a name to be found in PATH. */
+  readonly path: string
+  /** The OCI runtime's --root; undefined: a directory of the handler's name below the daemon's state. */
+  readonly root: string | undefined
+  /** `pod`, or a cgroup's path; undefined: one below the daemon's own. */
+  readonly monitorCgroup: string | undefined
+  readonly createTimeoutMs: number
+  readonly cniConfDir: string | undefined
+  /** A path. */
+  readonly baseSpec: string | undefined
+  /** A path. */
+  readonly seccompProfile: string | undefined
+  readonly privilegedWithoutHostDevices: boolean
+  /** Only with `privilegedWithoutHostDevices`. */
+  readonly privilegedWithoutHostDevicesAllDevicesAllowed: boolean
+  /** Names of annotations, in which `*` stands for any text. */
+  readonly allowedAnnotations: readonly string[]
+}

@@ -1,0 +1,33 @@
+import type { HandlerFeatures, HandlerSettings, RuntimeHandler } from '#runtime/handler.ts'
+
+/** Two handlers as Debian 12 has them: runc can more than crun. */
+export function fakeHandler(
+  name: string,
+  settings: Partial<HandlerSettings> = {},
+  features: Partial<HandlerFeatures> = {},
+): RuntimeHandler {
+  return {
+    name,
+    features: {
+      recursiveReadonlyMounts: name === 'runc',
+      userNamespaces: true,
+      idmapMounts: false,
+      mountOptions: undefined,
+      ...features,
+    },
+    settings: {
+      type: 'oci',
+      path: name,
+      root: undefined,
+      monitorCgroup: undefined,
+      createTimeoutMs: 120_000,
+      cniConfDir: undefined,
+      baseSpec: undefined,
+      seccompProfile: undefined,
+      privilegedWithoutHostDevices: false,
+      privilegedWithoutHostDevicesAllDevicesAllowed: false,
+      allowedAnnotations: [],
+      ...settings,
+    },
+  }
+}
