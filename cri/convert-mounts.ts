@@ -4,6 +4,7 @@ import * as wire from '#proto/gen/runtime/v1/api.ts'
 import type { ContainerMount, Device } from '#runtime/container/record.ts'
 import type { HostSupport } from './convert-confinement.ts'
 import { convertEnum } from './convert-enum.ts'
+import { convertMountOptions } from './convert-mount-options.ts'
 import { refuse } from './refuse.ts'
 
 const propagations = convertEnum({
@@ -30,8 +31,12 @@ export function convertMount(mount: wire.Mount, index: number, { selinux }: Host
     readonly: mount.readonly,
     ...recursion(mount, field),
     propagation: propagations.fromWire(mount.propagation, `${field}.propagation`),
+    ...optionsOf(mount, `${field}.mount_options`),
   }
 }
+
+const optionsOf = ({ mountOptions }: wire.Mount, field: string): Pick<ContainerMount, 'options'> =>
+  mountOptions.length === 0 ? {} : { options: convertMountOptions(mountOptions, field) }
 
 /** Only read-only mounts without propagation may be read-only with all below them (api.proto, Mount). */
 function recursion(mount: wire.Mount, field: string): Pick<ContainerMount, 'recursiveReadonly'> {
@@ -49,11 +54,6 @@ function refuseMountFeatures(mount: wire.Mount, field: string): void {
   const idmap = { what: 'an idmapped mount', remedy: 'leave the mappings out' }
   refuse(mount.uidMappings, { field: `${field}.uidMappings`, ...idmap })
   refuse(mount.gidMappings, { field: `${field}.gidMappings`, ...idmap })
-  refuse(mount.mountOptions, {
-    field: `${field}.mount_options`,
-    what: `mount option ${mount.mountOptions.join(', ')}`,
-    remedy: 'leave it out',
-  })
 }
 
 export function mountToWire(mount: ContainerMount): wire.Mount {
@@ -68,7 +68,7 @@ export function mountToWire(mount: ContainerMount): wire.Mount {
     recursiveReadOnly: mount.recursiveReadonly ?? false,
     image: undefined,
     imageSubPath: '',
-    mountOptions: [],
+    mountOptions: [...(mount.options ?? [])],
   }
 }
 

@@ -28,11 +28,11 @@ test('a dead file system costs its own requests their deadline, and no other any
   await using paths = new WorkerHostPaths({ deadlineMs: 500 })
   await using dead = await deadFileSystem()
   const hanging = Promise.allSettled([1, 2, 3].map((n) => paths.mountSource(join(dead.mountPoint, `${n}`))))
-  expect(await paths.mountSource('/etc')).toEqual({ path: '/etc', kind: 'directory' })
+  expect(await paths.mountSource('/etc')).toMatchObject({ path: '/etc', kind: 'directory' })
   for (const outcome of await hanging) {
     expect(outcome).toMatchObject({ status: 'rejected', reason: { kind: 'deadline-exceeded' } })
   }
-  expect(await paths.mountSource('/etc')).toEqual({ path: '/etc', kind: 'directory' })
+  expect(await paths.mountSource('/etc')).toMatchObject({ path: '/etc', kind: 'directory' })
 })
 
 test('a dead file system takes few threads, however often it is asked for, and is looked at again when it answers', async () => {

@@ -129,8 +129,8 @@ test('a worker that has been idle is ended, and the next request gets another', 
 
 test('the real worker looks at the real host', async () => {
   await using paths = new WorkerHostPaths()
-  expect(await paths.mountSource('/dev/null')).toEqual({ path: '/dev/null', kind: 'other' })
-  expect(await paths.mountSource('/', true)).toMatchObject({
+  expect(await paths.mountSource('/dev/null')).toMatchObject({ path: '/dev/null', kind: 'other' })
+  expect(await paths.mountSource('/', { propagates: true })).toMatchObject({
     kind: 'directory',
     propagation: expect.any(String),
   })

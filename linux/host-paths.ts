@@ -2,14 +2,13 @@ import { readFileSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
 import { CriError, type ErrorKind } from '#lib/errors.ts'
 import type { Device } from '#runtime/container/record.ts'
-import type { HostDevice, HostPaths } from '#runtime/ports.ts'
-import type { MountSource } from './mount-source.ts'
+import type { HostDevice, HostPaths, MountSource, MountSourceRequest } from '#runtime/ports.ts'
 import { hangsWith, isWithin } from './mountinfo.ts'
 import { workerUrl } from './worker-url.ts'
 
 export type HostPathsRequest =
   | { readonly ask: 'logDirectory'; readonly path: string }
-  | { readonly ask: 'mountSource'; readonly path: string; readonly propagates: boolean }
+  | { readonly ask: 'mountSource'; readonly path: string; readonly request: MountSourceRequest }
   | { readonly ask: 'devices'; readonly path: string; readonly device: Device }
   | { readonly ask: 'allDevices'; readonly path: string }
 export type HostPathsAnswer =
@@ -69,9 +68,8 @@ export class WorkerHostPaths implements HostPaths, AsyncDisposable {
     return this.#ask({ ask: 'logDirectory', path })
   }
 
-  /** `propagates`: also tell whether it can, for a mount that is not private. */
-  mountSource(path: string, propagates = false): Promise<MountSource> {
-    return this.#ask({ ask: 'mountSource', path, propagates })
+  mountSource(path: string, request: MountSourceRequest = {}): Promise<MountSource> {
+    return this.#ask({ ask: 'mountSource', path, request })
   }
 
   devices(device: Device): Promise<readonly HostDevice[]> {

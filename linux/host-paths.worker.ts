@@ -26,7 +26,7 @@ function ask(request: HostPathsRequest): Extract<HostPathsAnswer, { result: unkn
       makeLogDirectory(request.path)
       return undefined
     case 'mountSource':
-      return resolveMountSource(request.path, request.propagates)
+      return resolveMountSource(request.path, request.request)
     case 'devices':
       return devicesOf(request.device)
     case 'allDevices':

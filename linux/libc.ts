@@ -68,6 +68,7 @@ const natives = {
     'int lsetxattr(const char *path, const char *name, void *value, size_t size, int flags)',
   ),
   lgetxattr: declare('long lgetxattr(const char *path, const char *name, void *value, size_t size)'),
+  statvfs: declare('int statvfs(const char *path, void *result)'),
   syscall2: declare('long syscall(long number, long a, long b)'),
   openat2: declare('long syscall(long number, long dirfd, const char *path, void *how, size_t size)'),
   pidfdSignal: declare('long syscall(long number, int pidfd, int signal, void *info, unsigned int flags)'),
@@ -95,6 +96,13 @@ const SYS_OPENAT2 = 437
 
 export function mount(source: string, target: string, type: string, flags: number, data = ''): void {
   call(natives.mount, 'mount', `${source} on ${target}`, source, target, type, flags, data)
+}
+
+/** The flags of the mount that a path lies on: MS_NOSUID, MS_NODEV and MS_NOEXEC have the numbers of mount(2). */
+export function mountFlags(path: string): number {
+  const result = Buffer.alloc(128) // struct statvfs: f_flag is the tenth long.
+  call(natives.statvfs, 'statvfs', path, path, result)
+  return Number(result.readBigUInt64LE(72))
 }
 
 /** On a pool thread: it waits for the kernel's grace period. Succeeds when nothing is mounted or there. */

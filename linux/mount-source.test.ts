@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
@@ -15,11 +15,11 @@ test('links are followed to a file or a directory', () => {
   mkdirSync(join(root.path, 'real'))
   writeFileSync(join(root.path, 'real/file'), '')
   symlinkSync('real', join(root.path, 'link'))
-  expect(resolveMountSource(join(root.path, 'link'), false)).toEqual({
+  expect(resolveMountSource(join(root.path, 'link'))).toMatchObject({
     path: join(root.path, 'real'),
     kind: 'directory',
   })
-  expect(resolveMountSource(join(root.path, 'link/file'), false)).toEqual({
+  expect(resolveMountSource(join(root.path, 'link/file'))).toMatchObject({
     path: join(root.path, 'real/file'),
     kind: 'file',
   })
@@ -28,7 +28,7 @@ test('links are followed to a file or a directory', () => {
 test('a missing path becomes a directory, with its parents', () => {
   using root = temporaryDirectory()
   const path = join(root.path, 'a/b/c')
-  expect(resolveMountSource(path, false)).toEqual({ path, kind: 'directory' })
+  expect(resolveMountSource(path)).toMatchObject({ path, kind: 'directory' })
   expect(statSync(join(root.path, 'a')).mode & 0o777).toBe(0o755 & ~process.umask())
 })
 
@@ -36,15 +36,15 @@ test('below a link a missing path is made where the link leads', () => {
   using root = temporaryDirectory()
   mkdirSync(join(root.path, 'real'))
   symlinkSync('real', join(root.path, 'link'))
-  expect(resolveMountSource(join(root.path, 'link/new'), false).path).toBe(join(root.path, 'real/new'))
+  expect(resolveMountSource(join(root.path, 'link/new')).path).toBe(join(root.path, 'real/new'))
 })
 
 test('a link to nothing is refused by name, and nothing is made', () => {
   using root = temporaryDirectory()
   const link = join(root.path, 'link')
   symlinkSync('/nonexistent/target', link)
-  expect(() => resolveMountSource(link, false)).toThrow(`${link} is a link to /nonexistent/target`)
-  expect(() => resolveMountSource(join(link, 'below'), false)).toThrow('a link to nothing')
+  expect(() => resolveMountSource(link)).toThrow(`${link} is a link to /nonexistent/target`)
+  expect(() => resolveMountSource(join(link, 'below'))).toThrow('a link to nothing')
 })
 
 test.for([
@@ -53,15 +53,23 @@ test.for([
   ['/dev/null/below', 'a part of it is not a directory'],
   [`/${'x'.repeat(300)}`, 'too long'],
 ] as const)('%j is refused: %s', ([path, reason]) => {
-  expect(() => resolveMountSource(path, false)).toThrow(expect.objectContaining({ kind: 'invalid-argument' }))
-  expect(() => resolveMountSource(path, false)).toThrow(reason)
+  expect(() => resolveMountSource(path)).toThrow(expect.objectContaining({ kind: 'invalid-argument' }))
+  expect(() => resolveMountSource(path)).toThrow(reason)
+})
+
+test('a missing path that must exist is refused, and not made', () => {
+  using root = temporaryDirectory()
+  const path = join(root.path, 'missing')
+  expect(() => resolveMountSource(path, { mustExist: true })).toThrow(`mount source ${path} does not exist`)
+  expect(existsSync(path)).toBe(false)
+  expect(resolveMountSource(root.path, { mustExist: true }).path).toBe(root.path)
 })
 
 test('links in a circle are refused', () => {
   using root = temporaryDirectory()
   symlinkSync('b', join(root.path, 'a'))
   symlinkSync('a', join(root.path, 'b'))
-  expect(() => resolveMountSource(join(root.path, 'a'), false)).toThrow('circle')
+  expect(() => resolveMountSource(join(root.path, 'a'))).toThrow('circle')
 })
 
 const mountinfo = [

@@ -1,31 +1,47 @@
 import { lstatSync, mkdirSync, readFileSync, readlinkSync, realpathSync, type Stats, statSync } from 'node:fs'
 import { CriError, type ErrorKind, errnoOf } from '#lib/errors.ts'
+import type { MountSource, MountSourceRequest } from '#runtime/ports.ts'
+import { MS_NODEV, MS_NOEXEC, MS_NOSUID, mountFlags } from './libc.ts'
 import { mountOf } from './mountinfo.ts'
 
-export interface MountSource {
-  readonly path: string
-  readonly kind: 'directory' | 'file' | 'other'
-  /** How the mount that it lies on passes later mounts on (mount_namespaces(7)), where that was asked. */
-  readonly propagation?: Propagation
-}
-
-type Propagation = 'private' | 'slave' | 'shared'
+type Propagation = NonNullable<MountSource['propagation']>
 
 /**
  * The file that a mount's host path leads to; a missing one becomes a directory (0755), as with containerd and
- * CRI-O. A link to nothing is refused: what it should be nobody knows. May hang: call it in a worker.
+ * CRI-O, unless it must exist. A link to nothing is refused: what it should be nobody knows. May hang: call it in
+ * a worker.
  */
-export function resolveMountSource(hostPath: string, propagates: boolean): MountSource {
+export function resolveMountSource(
+  hostPath: string,
+  { propagates = false, mustExist = false }: MountSourceRequest = {},
+): MountSource {
   if (!hostPath.startsWith('/')) {
     throw new CriError(
       'invalid-argument',
       `mount source "${hostPath}" is not absolute: give a path that begins with /`,
     )
   }
-  const path = explain(hostPath, () => existing(hostPath) ?? made(hostPath))
+  const path = explain(hostPath, () => existing(hostPath) ?? (mustExist ? missing(hostPath) : made(hostPath)))
   const kind = kindOf(explain(hostPath, () => statSync(path)))
-  if (!propagates) return { path, kind }
-  return { path, kind, propagation: propagationOf(path, readFileSync('/proc/self/mountinfo', 'utf8')) }
+  const source = { path, kind, restrictions: explain(hostPath, () => restrictionsOf(mountFlags(path))) }
+  if (!propagates) return source
+  return { ...source, propagation: propagationOf(path, readFileSync('/proc/self/mountinfo', 'utf8')) }
+}
+
+const restrictions = [
+  [MS_NOSUID, 'nosuid'],
+  [MS_NODEV, 'nodev'],
+  [MS_NOEXEC, 'noexec'],
+] as const
+
+const restrictionsOf = (flags: number): MountSource['restrictions'] =>
+  restrictions.flatMap(([flag, name]) => ((flags & flag) === 0 ? [] : [name]))
+
+function missing(path: string): never {
+  throw new CriError(
+    'failed-precondition',
+    `mount source ${path} does not exist, and by configuration it must: create it, or give another path`,
+  )
 }
 
 /** Of the mount that a path lies on. */

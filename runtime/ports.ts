@@ -164,21 +164,29 @@ export interface PodCgroups {
 export interface HostPaths {
   /** With its parents (0755); one that is there is left as it is. */
   makeLogDirectory(path: string): Promise<void>
-  /**
-   * Follows links to a mount's source; makes a missing one a directory (0755), as kubelet's users expect.
-   * With `propagates` the answer says how mounts below it propagate.
-   */
-  mountSource(path: string, propagates?: boolean): Promise<MountSource>
+  /** Follows links to a mount's source; makes a missing one a directory (0755), as kubelet's users expect. */
+  mountSource(path: string, request?: MountSourceRequest): Promise<MountSource>
   /** Type and numbers of a device node, or of each in a directory. */
   devices(device: Device): Promise<readonly HostDevice[]>
   /** All device nodes under /dev but ptys, mqueue, shm and consoles: what a privileged container gets. */
   allDevices(): Promise<readonly HostDevice[]>
 }
 
+export interface MountSourceRequest {
+  /** Whether the answer is to say how mounts below it propagate. */
+  readonly propagates?: boolean
+  /** A missing one is refused. */
+  readonly mustExist?: boolean
+}
+
+/** Where a mount's source really is. */
 export interface MountSource {
   /** Without links. */
   readonly path: string
   readonly kind: 'directory' | 'file' | 'other'
+  /** What the mount that it lies on forbids. */
+  readonly restrictions: readonly ('nosuid' | 'nodev' | 'noexec')[]
+  /** How the mount that it lies on passes later mounts on (mount_namespaces(7)). */
   readonly propagation?: 'private' | 'slave' | 'shared'
 }
 

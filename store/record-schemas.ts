@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type {
+  ContainerMount,
   ContainerRecord,
   ContainerSpec,
   ContainerState,
@@ -82,7 +83,8 @@ const containerMount = z.looseObject({
   readonly: z.boolean(),
   recursiveReadonly: z.boolean().optional(),
   propagation: z.enum(['private', 'host-to-container', 'bidirectional']),
-})
+  options: strings.optional(),
+} satisfies ShapeOf<ContainerMount>)
 
 const userRequest = z.looseObject({
   user: z.string(),

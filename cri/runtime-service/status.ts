@@ -16,7 +16,7 @@ export function status(runtime: RuntimeStatus, gate: StartGate): Handler<StatusR
   return async (request) => ({
     status: { conditions: [runtimeReady(runtime, gate), await networkReady(runtime)] },
     runtimeHandlers: runtime.handlers().flatMap(handlersToWire),
-    features: { supplementalGroupsPolicy: true, userNamespacesHostNetwork: false, mountOptions: false },
+    features: { supplementalGroupsPolicy: true, userNamespacesHostNetwork: false, mountOptions: true },
     info: verboseInfo(request.verbose, () => runtime.info()),
   })
 }

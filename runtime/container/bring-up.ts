@@ -93,7 +93,7 @@ async function mountSources({ spec }: ContainerRecord, { ports }: RuntimeContext
       const propagates = spec.mounts.some(
         (mount) => mount.hostPath === hostPath && mount.propagation !== 'private',
       )
-      return [hostPath, await ports.hostPaths.mountSource(hostPath, propagates)] as const
+      return [hostPath, await ports.hostPaths.mountSource(hostPath, { propagates })] as const
     }),
   )
   return new Map(sources)

@@ -7,6 +7,8 @@ export interface ContainerMount {
   /** Read-only with all that is mounted below the source; only with `readonly` and private propagation. */
   readonly recursiveReadonly?: boolean
   readonly propagation: 'private' | 'host-to-container' | 'bidirectional'
+  /** Of mount(8), beside those that the fields above stand for: noexec, rnosuid, noatime … */
+  readonly options?: readonly string[]
 }
 
 export interface Device {

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import type { ContainerMount } from '../container/record.ts'
-import { buildMounts, type MountSource } from './mounts.ts'
+import type { MountSource } from '../ports.ts'
+import { buildMounts } from './mounts.ts'
 import { sampleInput, withContainer } from './sample-input.ts'
 
 const mountOf = (containerPath: string, more: Partial<ContainerMount> = {}): ContainerMount => ({
@@ -11,10 +12,15 @@ const mountOf = (containerPath: string, more: Partial<ContainerMount> = {}): Con
   ...more,
 })
 
-function build(mounts: readonly ContainerMount[], propagation?: MountSource['propagation']) {
+function build(
+  mounts: readonly ContainerMount[],
+  propagation?: MountSource['propagation'],
+  restrictions: MountSource['restrictions'] = [],
+) {
   const source = (path: string): MountSource => ({
     path: `/real${path}`,
     kind: 'directory',
+    restrictions,
     ...(propagation === undefined ? {} : { propagation }),
   })
   const mountSources = new Map(mounts.map(({ hostPath }) => [hostPath, source(hostPath)]))
@@ -133,6 +139,15 @@ test.for([
 ] as const)('a mount that is %o has the options %o', ([more, options]) => {
   const { mounts } = build([mountOf('/data', more)], 'shared')
   expect(mounts.find(({ destination }) => destination === '/data')?.options).toEqual(options)
+})
+
+test('a mount has the options that were asked for, and what its source forbids', () => {
+  const { mounts } = build([mountOf('/data', { options: ['noexec', 'nodev'] })], 'shared', [
+    'nosuid',
+    'nodev',
+  ])
+  const options = mounts.find(({ destination }) => destination === '/data')?.options
+  expect(options).toEqual(['rbind', 'rprivate', 'rw', 'nosuid', 'nodev', 'noexec'])
 })
 
 test.for([

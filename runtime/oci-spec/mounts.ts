@@ -1,7 +1,7 @@
 import { posix } from 'node:path'
 import { CriError, invalidArgument } from '#lib/errors.ts'
 import type { ContainerMount, ContainerSpec } from '../container/record.ts'
-import type { HostFacts } from '../ports.ts'
+import type { HostFacts, MountSource } from '../ports.ts'
 import type { OciMount } from './oci-spec.ts'
 
 /** Host paths of the pod's files; `shm` is undefined where the pod uses the host's. */
@@ -10,13 +10,6 @@ export interface SandboxFilePaths {
   readonly hosts: string
   readonly hostname: string
   readonly shm: string | undefined
-}
-
-/** Where a mount's source really is, and how the mount under it passes later mounts on. */
-export interface MountSource {
-  readonly path: string
-  readonly kind: 'directory' | 'file' | 'other'
-  readonly propagation?: 'private' | 'slave' | 'shared'
 }
 
 export interface MountsInput {
@@ -67,7 +60,8 @@ const propagationOptions = {
   bidirectional: 'rshared',
 } as const
 
-function toBind({ containerPath, source, readonly, recursiveReadonly, propagation }: BindMount): OciMount {
+function toBind(mount: BindMount): OciMount {
+  const { containerPath, source, readonly, recursiveReadonly, propagation, options = [] } = mount
   return {
     destination: containerPath,
     type: 'bind',
@@ -77,6 +71,7 @@ function toBind({ containerPath, source, readonly, recursiveReadonly, propagatio
       propagationOptions[propagation],
       readonly ? 'ro' : 'rw',
       ...(recursiveReadonly === true ? ['rro'] : []),
+      ...new Set([...source.restrictions, ...options]), // A remount for any option would lift the others.
     ],
   }
 }
@@ -117,7 +112,7 @@ function podFiles(files: SandboxFilePaths, readonly: boolean): readonly BindMoun
     ['/dev/shm', files.shm ?? '/dev/shm', false],
   ]
   return paths.map(([containerPath, hostPath, isReadonly]) => {
-    const source = { path: hostPath, kind: 'file' as const }
+    const source = { path: hostPath, kind: 'file' as const, restrictions: [] }
     return { containerPath, hostPath, readonly: isReadonly, propagation: 'private', source }
   })
 }

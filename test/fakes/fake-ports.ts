@@ -179,7 +179,7 @@ function fakeHostPaths(host: FakeHost): HostPaths {
     async makeLogDirectory(path) {
       host.logDirectories.add(path)
     },
-    mountSource: async (path) => ({ path, kind: 'directory', propagation: 'shared' }),
+    mountSource: async (path) => ({ path, kind: 'directory', restrictions: [], propagation: 'shared' }),
     devices: async () => [],
     allDevices: async () => [],
   }

@@ -216,7 +216,7 @@ onEach('%s: mounts of the host come into a mount with host-to-container propagat
     const mounts = [
       { containerPath: '/data', hostPath: source, readonly: false, propagation: 'host-to-container' },
     ] as const
-    const mountSources = new Map([[source, await paths.mountSource(source, true)]])
+    const mountSources = new Map([[source, await paths.mountSource(source, { propagates: true })]])
     await using container = lab.container(
       runtime,
       request({ ...shell('sleep 60'), mounts }, {}, { mountSources }),
