@@ -15,6 +15,7 @@ export interface OciSpec {
     readonly rootfsPropagation?: 'rslave' | 'rshared'
     readonly maskedPaths: readonly string[]
     readonly readonlyPaths: readonly string[]
+    readonly seccomp?: OciSeccomp
   }
 }
 
@@ -28,6 +29,7 @@ export interface OciProcess {
   readonly capabilities: OciCapabilities
   readonly rlimits: readonly { readonly type: string; readonly soft: number; readonly hard: number }[]
   readonly noNewPrivileges: boolean
+  readonly apparmorProfile?: string
   readonly oomScoreAdj: number
 }
 
@@ -91,3 +93,29 @@ export interface OciResources {
   readonly hugepageLimits?: readonly { readonly pageSize: string; readonly limit: number }[]
   readonly unified?: StringMap
 }
+
+/** Actions, operators and architectures are SCMP_…, as libseccomp names them. */
+export interface OciSeccomp {
+  readonly defaultAction: string
+  readonly defaultErrnoRet?: number
+  readonly architectures: readonly string[]
+  readonly flags?: readonly string[]
+  readonly listenerPath?: string
+  readonly listenerMetadata?: string
+  readonly syscalls: readonly OciSeccompRule[]
+}
+
+export interface OciSeccompRule {
+  readonly names: readonly string[]
+  readonly action: string
+  readonly errnoRet?: number
+  readonly args?: readonly {
+    readonly index: number
+    readonly value: Uint64
+    readonly valueTwo?: Uint64
+    readonly op: string
+  }[]
+}
+
+/** Beyond what a double can hold, a value made by JSON.rawJSON. */
+export type Uint64 = number | { readonly rawJSON: string }
