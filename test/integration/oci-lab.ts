@@ -3,9 +3,10 @@ import { join } from 'node:path'
 import { type Command, type Finished, runCommand } from '#linux/command.ts'
 import { readHostFacts } from '#linux/host-facts.ts'
 import { ProcessWatcher } from '#linux/process-watcher.ts'
-import type { OciSpecInput } from '#runtime/oci-spec/build-spec.ts'
+import type { ContainerSpec } from '#runtime/container/record.ts'
+import { buildOciSpec, type OciSpecInput } from '#runtime/oci-spec/build-spec.ts'
 import type { OciSpec } from '#runtime/oci-spec/oci-spec.ts'
-import { sampleInput } from '#runtime/oci-spec/sample-input.ts'
+import { sampleInput, withContainer } from '#runtime/oci-spec/sample-input.ts'
 
 /** crun refuses a v2 hierarchy beside the controllers on v1: it gets a mount namespace without. */
 const WITHOUT_HYBRID =
@@ -72,6 +73,16 @@ export function ociLab() {
     },
   }
 }
+
+export type Security = Partial<ContainerSpec['security']>
+
+/** The sample request, with parts replaced, on what the lab lays out. */
+export const request =
+  (container: Partial<ContainerSpec>, security: Security = {}, more: Partial<OciSpecInput> = {}) =>
+  (base: OciSpecInput): OciSpec =>
+    buildOciSpec({ ...base, container: withContainer(container, security).container, ...more })
+
+export const shell = (script: string): Partial<ContainerSpec> => ({ command: ['/bin/sh', '-c', script] })
 
 function layOut(id: string, bundle: string, host: OciSpecInput['host']): OciSpecInput {
   const rootfsPath = join(bundle, 'rootfs')

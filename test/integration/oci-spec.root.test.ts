@@ -3,14 +3,11 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { WorkerHostPaths } from '#linux/host-paths.ts'
 import { mount, unmount } from '#linux/libc.ts'
-import type { ContainerSpec } from '#runtime/container/record.ts'
-import { buildOciSpec, type OciSpecInput } from '#runtime/oci-spec/build-spec.ts'
 import { buildInitSpec } from '#runtime/oci-spec/init-spec.ts'
-import type { OciSpec } from '#runtime/oci-spec/oci-spec.ts'
 import { buildExecProcess } from '#runtime/oci-spec/process.ts'
 import { toOciResources } from '#runtime/oci-spec/resources.ts'
-import { noResources, privilegedSandbox, withContainer } from '#runtime/oci-spec/sample-input.ts'
-import { ociLab } from './oci-lab.ts'
+import { noResources } from '#runtime/oci-spec/sample-input.ts'
+import { ociLab, request, shell } from './oci-lab.ts'
 
 /** What the built config.json means to the real OCI runtimes. */
 const MS_SHARED = 1 << 20
@@ -25,16 +22,6 @@ afterAll(async () => {
   await paths[Symbol.asyncDispose]()
 })
 const onEach = test.for(['runc', 'crun'] as const)
-
-type Security = Partial<ContainerSpec['security']>
-
-/** The sample request, with parts replaced, on what the lab lays out. */
-const request =
-  (container: Partial<ContainerSpec>, security: Security = {}, more: Partial<OciSpecInput> = {}) =>
-  (base: OciSpecInput): OciSpec =>
-    buildOciSpec({ ...base, container: withContainer(container, security).container, ...more })
-
-const shell = (script: string): Partial<ContainerSpec> => ({ command: ['/bin/sh', '-c', script] })
 
 /** A file of the container's cgroup, wherever its controller is mounted. */
 function cgroupFile(id: string, controller: string, version1: string, version2: string): string {
@@ -74,67 +61,6 @@ onEach('%s: the exit code of the command is that of the container', async (runti
   await using container = lab.container(runtime, request(shell('exit 42')))
   expect(await container.run()).toMatchObject({ exitCode: 42 })
 })
-
-onEach('%s: capabilities, no_new_privs, closed paths and the read-only root hold', async (runtime) => {
-  const script = `grep -E '^(Cap|NoNew)' /proc/self/status
-      touch /x /etc/hosts; touch /tmp/x; touch /sys/x; stat -c '%t %T' /proc/interrupts; (: >> /proc/sys/kernel/panic)
-      echo | cat > /dev/null && cat /dev/mem; true`
-  const security: Security = {
-    readonlyRootfs: true,
-    noNewPrivileges: true,
-    maskedPaths: ['/proc/interrupts'],
-    dropCapabilities: ['ALL'],
-    addCapabilities: ['CHOWN', 'KILL'],
-  }
-  await using container = lab.container(runtime, request(shell(script), security))
-  const { stdout, stderr } = await container.run()
-  const out = stdout.toString()
-  for (const set of ['CapPrm', 'CapEff', 'CapBnd']) expect(out).toContain(`${set}:\t0000000000000021`)
-  for (const set of ['CapInh', 'CapAmb']) expect(out).toContain(`${set}:\t0000000000000000`)
-  expect(out).toContain('NoNewPrivs:\t1')
-  expect(out).toContain('1 3') // The null device.
-  for (const file of ['/x', '/etc/hosts', '/tmp/x']) expect(stderr).toContain(`touch: ${file}: Read-only`)
-  expect(stderr).toMatch(/sys\/kernel\/panic: Read-only/)
-  expect(stderr).toMatch(/mem'?: (No such file|Operation not permitted)/)
-})
-
-onEach('%s: a user who is not root has no capability, whatever is in his bounds', async (runtime) => {
-  const user = { uid: 1000, gid: 1000, additionalGids: [] }
-  await using container = lab.container(runtime, request(shell('grep Cap /proc/self/status'), {}, { user }))
-  const out = (await container.run()).stdout.toString()
-  for (const set of ['CapPrm', 'CapEff', 'CapInh', 'CapAmb'])
-    expect(out).toContain(`${set}:\t0000000000000000`)
-  expect(out).not.toContain('CapBnd:\t0000000000000000')
-})
-
-onEach(
-  '%s: an ambient capability is kept by a user who is not root, without file capabilities',
-  async (runtime) => {
-    const user = { uid: 1000, gid: 1000, additionalGids: [] }
-    const security = { dropCapabilities: ['ALL'], ambientCapabilities: ['KILL'], noNewPrivileges: true }
-    await using container = lab.container(
-      runtime,
-      request(shell('grep Cap /proc/self/status'), security, { user }),
-    )
-    const out = (await container.run()).stdout.toString()
-    for (const set of ['CapPrm', 'CapEff', 'CapInh', 'CapAmb', 'CapBnd'])
-      expect(out).toContain(`${set}:\t0000000000000020`)
-  },
-)
-
-onEach(
-  '%s: a privileged container has what the daemon holds, and the devices and paths of the host',
-  async (runtime) => {
-    const devices = await paths.allDevices()
-    const script = `grep CapEff /proc/self/status; test -w /sys/fs && echo writable
-      test -c /dev/kmsg && echo device; test -c /dev/ptmx && echo ptmx; : > /dev/null && echo null`
-    const more = { sandbox: privilegedSandbox, devices }
-    await using container = lab.container(runtime, request(shell(script), { privileged: true }, more))
-    const { stdout, stderr } = await container.run()
-    const held = readFileSync('/proc/self/status', 'utf8').match(/CapEff:.*/)?.[0]
-    expect(`${stderr}${stdout}`).toBe(`${held}\nwritable\ndevice\nptmx\nnull\n`)
-  },
-)
 
 onEach('%s: a device that was asked for can be used as asked', async (runtime) => {
   const devices = await paths.devices({
