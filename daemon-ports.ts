@@ -3,6 +3,7 @@ import type { Config } from '#config/config.ts'
 import type { Images } from '#image/open-images.ts'
 import type { Log } from '#lib/log.ts'
 import { AttachSockets } from '#linux/attach-sockets.ts'
+import { CdiDirectories } from '#linux/cdi-directories.ts'
 import { readHierarchies } from '#linux/cgroups.ts'
 import type { Command, Finished } from '#linux/command.ts'
 import { ConmonMonitor } from '#linux/container-monitor.ts'
@@ -89,6 +90,7 @@ export function openPorts({
     rootfs: images.rootfs,
     monitor: stack.use(monitor),
     locks,
+    cdi: new CdiDirectories(config.runtime.cdiSpecDirs),
     hostPaths: stack.use(new WorkerHostPaths()),
   } satisfies RuntimePorts
 }

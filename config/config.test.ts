@@ -41,6 +41,7 @@ const defaults: Config = {
     defaultHandler: 'auto',
     monitor: 'conmon',
     cgroupDriver: 'auto',
+    cdiSpecDirs: ['/etc/cdi', '/var/run/cdi'],
     handlers: { crun: fakeHandler('crun').settings, runc: fakeHandler('runc').settings },
   },
   image: { registriesDir: undefined },

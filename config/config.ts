@@ -28,6 +28,7 @@ export interface Config {
     /** An absolute path, or a name to be found in PATH. */
     readonly monitor: string
     readonly cgroupDriver: FileConfig['runtime']['cgroup_driver']
+    readonly cdiSpecDirs: readonly string[]
     readonly handlers: { readonly [name: string]: HandlerSettings }
   }
   /** Undefined: /etc/containers/certs.d, else /etc/containerd/certs.d. */
@@ -161,6 +162,7 @@ function toConfig(file: FileConfig): Config {
       defaultHandler: runtime.default_handler,
       monitor: runtime.monitor,
       cgroupDriver: runtime.cgroup_driver,
+      cdiSpecDirs: runtime.cdi_spec_dirs.map((directory) => resolve(directory)),
       handlers: Object.fromEntries(handlers),
     },
     image: { registriesDir: image.registries_dir && resolve(image.registries_dir) },

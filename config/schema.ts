@@ -102,6 +102,15 @@ export const configSchema = z.strictObject({
             '"auto", "systemd" or "cgroupfs"',
           ),
         ),
+      cdi_spec_dirs: z
+        .array(path)
+        .default(['/etc/cdi', '/var/run/cdi'])
+        .meta(
+          says(
+            'Where specifications of CDI devices lie, read anew when they change; the last directory has the last word on a device.',
+            'an array of absolute paths; empty for no CDI',
+          ),
+        ),
       handlers: z
         .record(
           z

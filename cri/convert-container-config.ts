@@ -3,13 +3,14 @@ import { posix } from 'node:path'
 import { invalidArgument } from '#lib/errors.ts'
 import type * as wire from '#proto/gen/runtime/v1/api.ts'
 import type { ContainerSpec } from '#runtime/container/record.ts'
+import { convertCdiDevices } from './convert-cdi.ts'
 import type { HostSupport } from './convert-confinement.ts'
 import { absolute, convertDevice, convertMount } from './convert-mounts.ts'
 import { convertResources } from './convert-resources.ts'
 import { convertSecurityContext } from './convert-security-context.ts'
 import { convertStopSignal } from './convert-stop-signal.ts'
 import { ignored } from './ignored.ts'
-import { refuse, within } from './refuse.ts'
+import { within } from './refuse.ts'
 
 /** `sandboxId` is a full id. Throws invalid-argument for what is wrong, unimplemented for what is not done yet. */
 export function convertContainerConfig(
@@ -22,11 +23,7 @@ export function convertContainerConfig(
   if (name === '') throw invalidArgument('config.metadata.name is empty: a container has a name')
   return within(`container ${name}`, () => {
     ignored(config.windows, 'this is Linux')
-    refuse(config.CDIDevices, {
-      field: 'CDI_devices',
-      what: `CDI device ${config.CDIDevices.map((device) => device.name).join(', ')}`,
-      remedy: 'name the device nodes in devices',
-    })
+    const cdiDevices = convertCdiDevices(config)
     return {
       sandboxId,
       name,
@@ -38,6 +35,7 @@ export function convertContainerConfig(
       env: config.envs.map(convertVariable),
       mounts: config.mounts.map((mount, index) => convertMount(mount, index, host)),
       devices: config.devices.map(convertDevice),
+      ...(cdiDevices.length === 0 ? {} : { cdiDevices }),
       labels: { ...config.labels },
       annotations: { ...config.annotations },
       logPath: convertLogPath(config.logPath),

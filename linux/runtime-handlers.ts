@@ -22,6 +22,8 @@ export interface OciFeatures {
   readonly linux?: {
     readonly namespaces?: readonly string[]
     readonly mountExtensions?: { readonly idmap?: { readonly enabled?: boolean } }
+    readonly netDevices?: { readonly enabled?: boolean }
+    readonly intelRdt?: { readonly schemata?: boolean; readonly monitoring?: boolean }
   }
 }
 
@@ -31,6 +33,9 @@ export function handlerFeatures({ features }: FoundHandler): HandlerFeatures {
     recursiveReadonlyMounts: features?.mountOptions?.includes('rro') === true,
     userNamespaces: features?.linux?.namespaces?.includes('user') === true,
     idmapMounts: features?.linux?.mountExtensions?.idmap?.enabled === true,
+    netDevices: features?.linux?.netDevices?.enabled === true,
+    rdtSchemata: features?.linux?.intelRdt?.schemata === true,
+    rdtMonitoring: features?.linux?.intelRdt?.monitoring === true,
     mountOptions: features?.mountOptions,
   }
 }

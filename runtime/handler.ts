@@ -14,6 +14,11 @@ export interface HandlerFeatures {
   readonly userNamespaces: boolean
   /** Mounts with a mapping of their own: `uidMappings` and `gidMappings` of a mount. */
   readonly idmapMounts: boolean
+  /** Interfaces of the host moved into the container: linux.netDevices. */
+  readonly netDevices: boolean
+  /** linux.intelRdt.schemata, and its monitoring groups. */
+  readonly rdtSchemata: boolean
+  readonly rdtMonitoring: boolean
   /** The mount options it knows; undefined where it does not say. */
   readonly mountOptions: readonly string[] | undefined
 }

@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream'
 import type { ContainerRecord, Device } from './container/record.ts'
+import type { CdiDevices } from './injection-port.ts'
 import type { ContainerMonitor } from './monitor-port.ts'
 import type { DnsConfig, PodMetadata, PortMapping, SandboxRecord, StringMap } from './pod-sandbox/record.ts'
 
@@ -232,4 +233,5 @@ export interface RuntimePorts {
   readonly monitor: ContainerMonitor
   readonly hostPaths: HostPaths
   readonly locks: ObjectLocks
+  readonly cdi: CdiDevices
 }

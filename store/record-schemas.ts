@@ -120,6 +120,7 @@ const containerSpec = z.looseObject({
   devices: z.array(
     z.looseObject({ containerPath: z.string(), hostPath: z.string(), permissions: z.string() }),
   ),
+  cdiDevices: strings.optional(),
   labels: stringMap,
   annotations: stringMap,
   logPath: z.string(),

@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest'
 /** The rules of CONTRIBUTING.md. A file at the root (main.ts, serve.ts) belongs to the folder ''. */
 const EVERYTHING = 'everything'
 /** What the runtime asks of the host, and what it keeps. */
-const PORTS_AND_RECORDS = /^#runtime\/(?:ports|monitor-port|handler|[\w-]+\/record)\.ts$/
+const PORTS_AND_RECORDS = /^#runtime\/(?:ports|[\w-]+-port|handler|[\w-]+\/record)\.ts$/
 
 /** Who may import whom: a folder, or what of it. Everybody may import lib. */
 const mayImport: { readonly [folder: string]: readonly (string | RegExp)[] | typeof EVERYTHING } = {
@@ -36,6 +36,7 @@ const mayUse: readonly (readonly [module: RegExp, users: readonly string[]])[] =
     /^node:fs(?:\/promises)?$/,
     ['linux', 'store', 'image', 'cni', 'config', 'admin', 'cli', 'hack', 'cri/server.ts', ''],
   ],
+  [/^yaml$/, ['linux']],
   [/^(?:commander|smol-toml|pino|pino-pretty)$/, ['cli', 'config', 'hack', 'image', 'cni', '']],
 ]
 

@@ -43,7 +43,7 @@ const valid: { readonly [name in MethodName]?: { readonly [path: string]: unknow
     'config.linux.securityContext.seccompProfilePath': '',
     'config.linux.securityContext.apparmor.localhostRef': '',
     'config.linux.securityContext.apparmorProfile': '',
-    'config.CDIDevices': [],
+    'config.CDIDevices.0.name': 'vendor.com/gpu=1',
   },
   exec: { stderr: false },
   attach: { tty: false },
@@ -57,7 +57,6 @@ const refused: { readonly [name in MethodName]?: readonly string[] } = {
     'config.mounts.0.uidMappings',
     'config.mounts.0.gidMappings',
     `config.${namespaceOptions}.usernsOptions`,
-    'config.CDIDevices',
   ],
 }
 

@@ -1,10 +1,12 @@
 import { CriError, invalidArgument } from '#lib/errors.ts'
+import { applyEdits } from '../oci-spec/apply-edits.ts'
 import { buildOciSpec, type ContainerNamespaces } from '../oci-spec/build-spec.ts'
 import { cgroupsPath } from '../oci-spec/cgroups-path.ts'
 import { resolveUser } from '../oci-spec/user.ts'
 import type { Process, SandboxRecord } from '../pod-sandbox/record.ts'
 import type { HostDevice, LocalImage, NamespacePaths } from '../ports.ts'
 import type { RuntimeContext } from '../runtime-context.ts'
+import { readInjections } from './injections.ts'
 import type { ContainerRecord, ResolvedUser } from './record.ts'
 
 export interface BroughtUp {
@@ -30,11 +32,12 @@ export async function bringUpContainer(
   const foreign = Promise.all([
     mountSources(record, context),
     devices(record, context),
+    readInjections(record, context),
     makeLogDirectory(record, sandbox, context),
   ])
   const mounted = ports.rootfs.mount(id, record.imageId)
   await Promise.allSettled([foreign, mounted]) // Neither may still act when a failure of the other is torn down.
-  const [sources, hostDevices] = await foreign
+  const [sources, hostDevices, edits] = await foreign
   const rootfsPath = await mounted
   const [passwd, group] = await Promise.all([
     ports.rootfs.readFile(id, '/etc/passwd'),
@@ -43,7 +46,7 @@ export async function bringUpContainer(
   const user = resolveUser(spec.security.user, image.config.user, passwd, group)
   const path = cgroupsPath(sandbox.spec.cgroupParent, id, host.cgroupDriver)
   const files = options.sandboxPaths(sandbox.id)
-  const ociSpec = buildOciSpec({
+  const built = buildOciSpec({
     container: spec,
     containerId: id,
     sandbox,
@@ -58,6 +61,7 @@ export async function bringUpContainer(
     hostname: options.hostname(),
     cgroupsPath: path,
   })
+  const ociSpec = applyEdits(built, edits)
   const { tty, stdin, stdinOnce } = spec
   const { handler, logFile } = record
   const started = await ports.monitor.create({

@@ -55,6 +55,8 @@ export interface ContainerSpec {
   readonly env: readonly { readonly name: string; readonly value: string }[]
   readonly mounts: readonly ContainerMount[]
   readonly devices: readonly Device[]
+  /** vendor.com/class=device. */
+  readonly cdiDevices?: readonly string[]
   readonly labels: StringMap
   readonly annotations: StringMap
   /** Relative to the sandbox's log directory; '' for no log. */

@@ -1,3 +1,4 @@
+import type { Hook, HookStage, IntelRdt } from '../injection-port.ts'
 import type { StringMap } from '../pod-sandbox/record.ts'
 
 /** config.json of the OCI runtime specification 1.0.2 (config.md, config-linux.md), as far as it is used here. */
@@ -7,6 +8,7 @@ export interface OciSpec {
   readonly root: { readonly path: string; readonly readonly: boolean }
   readonly mounts: readonly OciMount[]
   readonly annotations: StringMap
+  readonly hooks?: OciHooks
   readonly linux: {
     readonly cgroupsPath: string
     readonly namespaces: readonly OciNamespace[]
@@ -16,8 +18,13 @@ export interface OciSpec {
     readonly maskedPaths: readonly string[]
     readonly readonlyPaths: readonly string[]
     readonly seccomp?: OciSeccomp
+    readonly intelRdt?: IntelRdt
+    /** By the interface's name on the host; since 1.3. */
+    readonly netDevices?: { readonly [hostName: string]: { readonly name: string } }
   }
 }
+
+export type OciHooks = { readonly [Stage in HookStage]?: readonly Hook[] }
 
 export interface OciProcess {
   readonly terminal: boolean
@@ -58,10 +65,10 @@ export interface OciNamespace {
 
 export interface OciDevice {
   readonly path: string
-  readonly type: 'c' | 'b'
+  readonly type: 'c' | 'b' | 'u' | 'p'
   readonly major: number
   readonly minor: number
-  readonly fileMode: number
+  readonly fileMode?: number
   readonly uid: number
   readonly gid: number
 }

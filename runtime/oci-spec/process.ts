@@ -70,7 +70,7 @@ function environment({ tty, env }: ContainerSpec, image: ImageConfig, hostname: 
 }
 
 /** The last value of a name counts, at the place of its first; a name without `=` is taken away. */
-function mergeEnvironment(base: readonly string[], more: readonly string[]): readonly string[] {
+export function mergeEnvironment(base: readonly string[], more: readonly string[]): readonly string[] {
   const merged = new Map<string, string>()
   for (const entry of [...base, ...more]) {
     const end = entry.indexOf('=')

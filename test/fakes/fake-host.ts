@@ -1,4 +1,5 @@
 import type { ContainerRecord } from '#runtime/container/record.ts'
+import type { ContainerEdits } from '#runtime/injection-port.ts'
 import type { Process, SandboxRecord, StringMap } from '#runtime/pod-sandbox/record.ts'
 import type { NamespacePaths, PodConnection } from '#runtime/ports.ts'
 
@@ -36,6 +37,8 @@ export class FakeHost {
   readonly lockHolders = new Set<string>()
   /** Signals that no container takes: [9] makes all of them hang in the kernel. */
   readonly ignoredSignals = new Set<number>()
+  /** What every CDI device says beside its name. */
+  cdiEdits: Partial<ContainerEdits> = {}
   readonly #changed = new Set<() => void>()
   #now = 0
   #nextPid = 100

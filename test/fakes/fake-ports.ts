@@ -1,4 +1,5 @@
 import { CriError, notFound } from '#lib/errors.ts'
+import type { ContainerEdits } from '#runtime/injection-port.ts'
 import type {
   HostPaths,
   ImageRootfs,
@@ -42,6 +43,7 @@ export function fakePorts(host: FakeHost, image: LocalImage = busybox): RuntimeP
     monitor: new FakeMonitor(host),
     hostPaths: fakeHostPaths(host),
     locks: fakeLocks(host),
+    cdi: { edits: async (names) => names.map((name) => ({ ...fakeEdits(name), ...host.cdiEdits })) },
   }
 }
 
@@ -184,6 +186,12 @@ function fakeHostPaths(host: FakeHost): HostPaths {
     allDevices: async () => [],
   }
 }
+
+/** Every CDI device is defined, and says its name in the environment. */
+const fakeEdits = (name: string): ContainerEdits => ({
+  env: [`CDI_DEVICE=${name}`],
+  ...{ devices: [], mounts: [], hooks: [], additionalGids: [], netDevices: [], intelRdt: undefined },
+})
 
 function fakeLocks(host: FakeHost): ObjectLocks {
   return {

@@ -38,6 +38,7 @@ const specIn = (sandboxId: string) =>
     sandboxId,
     mounts: [{ containerPath: '/data', hostPath: '/srv', readonly: true, propagation: 'private' }],
     devices: [{ containerPath: '/dev/fuse', hostPath: '/dev/fuse', permissions: 'rw' }],
+    cdiDevices: ['vendor.com/gpu=0'],
   })
 
 const created =
