@@ -11,7 +11,11 @@ interface Report {
     readonly name: string
     readonly status: string
     readonly message: string
-    readonly assertionResults: readonly { readonly status: string; readonly fullName: string }[]
+    readonly assertionResults: readonly {
+      readonly status: string
+      readonly fullName: string
+      readonly meta?: { readonly skipReason?: string }
+    }[]
   }[]
 }
 
@@ -38,7 +42,9 @@ console.log('')
 for (const test of failed) console.log(`failed: ${test.file}: ${test.fullName}`)
 for (const file of brokenFiles) console.log(`failed: ${file.name}: ${file.message}`)
 for (const { name, status } of failedParts) console.log(`failed: ${name} (exit status ${status})`)
-for (const test of skipped) console.log(`skipped: ${test.file}: ${test.fullName}`)
+for (const { file, fullName, meta } of skipped) {
+  console.log(`skipped: ${file}: ${fullName}${meta?.skipReason === undefined ? '' : `: ${meta.skipReason}`}`)
+}
 const failures = failed.length + brokenFiles.length + unexplained.length
 console.log(`${passed.length} passed, ${failures} failed, ${skipped.length} skipped`)
 process.exitCode = failures + failedParts.length === 0 ? 0 : 1

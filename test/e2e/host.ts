@@ -16,8 +16,20 @@ export const testOnEach = test.for(HANDLERS)
 export function useDaemon(
   options: (() => DaemonOptions | Promise<DaemonOptions>) | DaemonOptions = {},
 ): () => Daemon {
-  let daemon: Daemon | undefined
+  const daemon = useUncheckedDaemon(options)
   let leaks: LeakCheck
+  beforeEach(() => {
+    leaks = startLeakCheck(daemon().scope)
+  })
+  afterEach(() => leaks.expectNone())
+  return daemon
+}
+
+/** The same without the leak checks, for tests that look at what another one did. */
+export function useUncheckedDaemon(
+  options: (() => DaemonOptions | Promise<DaemonOptions>) | DaemonOptions = {},
+): () => Daemon {
+  let daemon: Daemon | undefined
   const there = (): Daemon => {
     if (daemon === undefined) throw new Error('the daemon was not started')
     return daemon
@@ -31,10 +43,8 @@ export function useDaemon(
   })
   beforeEach(() => {
     const from = there().log().length
-    leaks = startLeakCheck(there().scope)
     onTestFailed(() => console.error(there().log().slice(from)))
   })
-  afterEach(() => leaks.expectNone())
   afterAll(() => daemon?.[Symbol.asyncDispose]())
   return there
 }

@@ -1,9 +1,7 @@
 import { spawn } from 'node:child_process'
-import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import type { Writable } from 'node:stream'
+import { goProgram } from '#test/fixtures/built.ts'
 
 /** What it prints at its end: hack/stream-client/result.go. */
 export interface StreamResult {
@@ -56,18 +54,7 @@ export interface StreamProcess extends AsyncDisposable {
   readonly ended: Promise<Ended>
 }
 
-const SOURCES = new URL('../../hack/stream-client/', import.meta.url).pathname
-const CACHE = process.env['CRI_TS_CACHE'] ?? '/var/cache/cri-ts'
-
-/** Where `hack/deps --tests` puts it, by the same hash over its sources. */
-export function streamClientPath(): string {
-  const names = readdirSync(SOURCES).filter((name) => name.endsWith('.go'))
-  const hash = createHash('sha256')
-  for (const name of [...names.toSorted(), 'go.mod', 'go.sum']) hash.update(readFileSync(join(SOURCES, name)))
-  const path = join(CACHE, `stream-client-${hash.digest('hex').slice(0, 16)}`, 'stream-client')
-  if (!existsSync(path)) throw new Error(`${path} is missing: hack/deps --tests`)
-  return path
-}
+export const streamClientPath = (): string => goProgram('stream-client')
 
 /** Exec or attach to its end, with `input` as all of stdin. */
 export async function runStream(

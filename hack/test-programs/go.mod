@@ -1,0 +1,3 @@
+module cri-ts/test-programs
+
+go 1.26.0
