@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { fakeHandler } from '#test/fakes/fake-handler.ts'
+import { sampleHandler } from '#runtime/sample-handler.ts'
 import { type Config, type ConfigFlags, loadConfig } from './config.ts'
 
 /** A directory with these files in it, for one test. */
@@ -42,7 +42,7 @@ const defaults: Config = {
     monitor: 'conmon',
     cgroupDriver: 'auto',
     cdiSpecDirs: ['/etc/cdi', '/var/run/cdi'],
-    handlers: { crun: fakeHandler('crun').settings, runc: fakeHandler('runc').settings },
+    handlers: { crun: sampleHandler('crun').settings, runc: sampleHandler('runc').settings },
   },
   image: { registriesDir: undefined },
   streaming: { address: '127.0.0.1', port: 0, tls: undefined, idleTimeoutMs: 14_400_000 },
@@ -85,9 +85,9 @@ describe('what is configured', () => {
       'config.d/a.toml': 'runtime.handlers.kata.path = "/opt/kata"\nruntime.default_handler = "kata"\n',
     })
     expect(config.runtime.handlers).toEqual({
-      crun: fakeHandler('crun', { path: '/opt/crun' }).settings,
-      runc: fakeHandler('runc').settings,
-      kata: fakeHandler('kata', { path: '/opt/kata' }).settings,
+      crun: sampleHandler('crun', { path: '/opt/crun' }).settings,
+      runc: sampleHandler('runc').settings,
+      kata: sampleHandler('kata', { path: '/opt/kata' }).settings,
     })
   })
 

@@ -3,7 +3,7 @@ import { durationMs } from '#lib/duration.ts'
 import { invalidArgument } from '#lib/errors.ts'
 import { nearestName } from '#lib/names.ts'
 import type { HandlerSettings } from '#runtime/handler.ts'
-import { handlerSettings } from './handler-schema.ts'
+import { handlerContradictions, handlerSettings } from './handler-schema.ts'
 import type { KeyPath } from './key-lines.ts'
 import { type Layer, merged, originOf, readLayers } from './layers.ts'
 import { problemsOf } from './problems.ts'
@@ -130,6 +130,8 @@ function contradictions({ root, state, listen, runtime, streaming }: FileConfig)
       `streaming.${there} is set without streaming.${missing}: set both or none`,
     ])
   }
+  for (const [name, table] of Object.entries(runtime.handlers))
+    found.push(...handlerContradictions(name, table))
   const wanted = runtime.default_handler
   const names = Object.keys(runtime.handlers)
   if (wanted !== 'auto' && !names.includes(wanted)) {

@@ -1,6 +1,8 @@
 import { z } from 'zod'
 import { durationMs } from '#lib/duration.ts'
 import type { HandlerSettings } from '#runtime/handler.ts'
+import { readBaseSpec } from './base-spec.ts'
+import type { KeyPath } from './key-lines.ts'
 import { PROGRAM, path, says } from './key-meta.ts'
 
 const DURATION = 'a duration in h, m, s and ms such as "2m" or "90s"'
@@ -59,7 +61,7 @@ export const handler = z.strictObject({
     .optional()
     .meta(
       says(
-        'A config.json of the OCI runtime specification, or part of one, that a container has what no request speaks of from.',
+        'A config.json of the OCI runtime specification, or part of one, whose parts a container has where neither its request nor cri-ts says otherwise; who the container is and how it is confined is never taken from it.',
         'an absolute path of a JSON file',
         'none',
       ),
@@ -97,7 +99,30 @@ export const handler = z.strictObject({
     ),
 })
 
-export function handlerSettings(name: string, table: z.infer<typeof handler>): HandlerSettings {
+export type HandlerTable = z.infer<typeof handler>
+
+/** What is wrong only when keys are seen together, or with the files they name: the key to blame, and what to do. */
+export function handlerContradictions(name: string, table: HandlerTable): [KeyPath, string][] {
+  const at = (key: string): string => `runtime.handlers.${name}.${key}`
+  const found: [KeyPath, string][] = []
+  const without = 'privileged_without_host_devices'
+  const allowed = 'privileged_without_host_devices_all_devices_allowed'
+  if (table[allowed] && !table[without])
+    found.push([
+      ['runtime', 'handlers', name, allowed],
+      `${at(allowed)} is set without ${without}: set both or none`,
+    ])
+  const base = table.base_spec === undefined ? undefined : readBaseSpec(table.base_spec)
+  if (base !== undefined && 'problem' in base)
+    found.push([
+      ['runtime', 'handlers', name, 'base_spec'],
+      `${at('base_spec')} is ${table.base_spec}: it must be a config.json of the OCI runtime specification: ${base.problem}`,
+    ])
+  return found
+}
+
+export function handlerSettings(name: string, table: HandlerTable): HandlerSettings {
+  const base = table.base_spec === undefined ? undefined : readBaseSpec(table.base_spec)
   return {
     type: table.type,
     path: table.path ?? name,
@@ -105,7 +130,7 @@ export function handlerSettings(name: string, table: z.infer<typeof handler>): H
     monitorCgroup: table.monitor_cgroup,
     createTimeoutMs: durationMs(table.create_timeout) ?? 0,
     cniConfDir: table.cni_conf_dir,
-    baseSpec: table.base_spec,
+    baseSpec: base !== undefined && 'spec' in base ? base.spec : undefined,
     seccompProfile: table.seccomp_profile,
     privilegedWithoutHostDevices: table.privileged_without_host_devices,
     privilegedWithoutHostDevicesAllDevicesAllowed: table.privileged_without_host_devices_all_devices_allowed,

@@ -1,5 +1,11 @@
 import { expect, test } from 'vitest'
-import { chooseDefault, type FoundHandler, findHandlers, problemOnHost } from './runtime-handlers.ts'
+import {
+  chooseDefault,
+  type FoundHandler,
+  findHandlers,
+  handlerFeatures,
+  problemOnHost,
+} from './runtime-handlers.ts'
 
 const handler = (name: string, problem = ''): FoundHandler => ({
   name,
@@ -47,4 +53,37 @@ test('a runtime without a features command is there all the same, one that is mi
     { name: 'sh', path: '/bin/sh', version: 'sh 5', problem: '', features: undefined },
     expect.objectContaining({ name: 'nope', problem: expect.stringContaining('runtime.handlers.nope.path') }),
   ])
+})
+
+test('features are what the runtime says of itself', () => {
+  const said = {
+    mountOptions: ['ro', 'rro'],
+    linux: { namespaces: ['user'], mountExtensions: { idmap: { enabled: true } } },
+  }
+  const all = { recursiveReadonlyMounts: true, userNamespaces: true, idmapMounts: true }
+  expect(handlerFeatures({ ...handler('runc'), features: said })).toMatchObject({
+    ...all,
+    mountOptions: ['ro', 'rro'],
+  })
+  expect(handlerFeatures({ ...handler('crun'), version: 'crun version 1.21', features: {} })).toMatchObject({
+    recursiveReadonlyMounts: false,
+    userNamespaces: false,
+    idmapMounts: false,
+  })
+})
+
+test.for([
+  ['crun version 1.8.1', true],
+  ['crun version 1.14.1', true],
+  ['crun version 2.0', true],
+  ['crun version 0.17', false],
+  ['crun version 1.7.2', false],
+  ['runsc version 0.0~20221219.0', false],
+  ['', false],
+] as const)('of a runtime that says nothing, its version tells: %s', ([version, knows]) => {
+  expect(handlerFeatures({ ...handler('silent'), version })).toEqual({
+    ...{ recursiveReadonlyMounts: knows, userNamespaces: knows, idmapMounts: knows },
+    ...{ netDevices: false, rdtSchemata: false, rdtMonitoring: false },
+    mountOptions: undefined,
+  })
 })

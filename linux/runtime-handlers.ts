@@ -1,5 +1,5 @@
 import { readFileSync, statfsSync } from 'node:fs'
-import type { HandlerFeatures } from '#runtime/handler.ts'
+import type { HandlerFeatures, HandlerSettings } from '#runtime/handler.ts'
 import type { Command, Finished } from './command.ts'
 import { findProgram } from './find-program.ts'
 
@@ -27,16 +27,31 @@ export interface OciFeatures {
   }
 }
 
-/** What a runtime's own report means here. */
-export function handlerFeatures({ features }: FoundHandler): HandlerFeatures {
+/** What a runtime says that it can; of one that says nothing, what its version is known to do. */
+export function handlerFeatures({ features, version }: FoundHandler): HandlerFeatures {
+  if (features === undefined) return { ...silentFeatures(version), mountOptions: undefined }
   return {
-    recursiveReadonlyMounts: features?.mountOptions?.includes('rro') === true,
-    userNamespaces: features?.linux?.namespaces?.includes('user') === true,
-    idmapMounts: features?.linux?.mountExtensions?.idmap?.enabled === true,
-    netDevices: features?.linux?.netDevices?.enabled === true,
-    rdtSchemata: features?.linux?.intelRdt?.schemata === true,
-    rdtMonitoring: features?.linux?.intelRdt?.monitoring === true,
-    mountOptions: features?.mountOptions,
+    recursiveReadonlyMounts: features.mountOptions?.includes('rro') === true,
+    userNamespaces: features.linux?.namespaces?.includes('user') === true,
+    idmapMounts: features.linux?.mountExtensions?.idmap?.enabled === true,
+    netDevices: features.linux?.netDevices?.enabled === true,
+    rdtSchemata: features.linux?.intelRdt?.schemata === true,
+    rdtMonitoring: features.linux?.intelRdt?.monitoring === true,
+    mountOptions: features.mountOptions,
+  }
+}
+
+/**
+ * Debian 12's crun 1.8.1 has no `features` command, and does all of it: tried by test/integration/handler-features.root.test.ts.
+ * Of an older one nothing is known. (Debian 12's runc 1.1.5 ignores the mapping of a mount without a word: a runtime
+ * must be known to do it.)
+ */
+function silentFeatures(version: string): Omit<HandlerFeatures, 'mountOptions'> {
+  const [, major = 0, minor = 0] = /^crun version (\d+)\.(\d+)/.exec(version) ?? []
+  const knows = Number(major) > 1 || (Number(major) === 1 && Number(minor) >= 8)
+  return {
+    ...{ recursiveReadonlyMounts: knows, userNamespaces: knows, idmapMounts: knows },
+    ...{ netDevices: false, rdtSchemata: false, rdtMonitoring: false },
   }
 }
 
@@ -44,7 +59,7 @@ const TIMEOUT_MS = 10_000
 
 /** Looks at every configured handler, and asks each runtime for its version and features. */
 export function findHandlers(
-  configured: { readonly [name: string]: { readonly path: string } },
+  configured: { readonly [name: string]: Pick<HandlerSettings, 'path'> },
   run: (command: Command) => Promise<Finished>,
 ): Promise<readonly FoundHandler[]> {
   return Promise.all(

@@ -23,6 +23,34 @@ export interface HandlerFeatures {
   readonly mountOptions: readonly string[] | undefined
 }
 
+/** Part of config.json of the OCI runtime specification, of whatever version: what is not named here is taken as it is. */
+export interface BaseSpec {
+  readonly process?: {
+    readonly env?: readonly string[]
+    readonly rlimits?: readonly { readonly type: string }[]
+    readonly [key: string]: unknown
+  }
+  readonly mounts?: readonly { readonly destination: string }[]
+  readonly hooks?: { readonly [stage: string]: readonly object[] }
+  readonly linux?: {
+    readonly namespaces?: readonly { readonly type: string }[]
+    readonly devices?: readonly { readonly path: string }[]
+    readonly resources?: {
+      readonly devices?: readonly DeviceRule[]
+      readonly hugepageLimits?: readonly { readonly pageSize: string }[]
+      readonly [key: string]: unknown
+    }
+    readonly [key: string]: unknown
+  }
+  readonly [key: string]: unknown
+}
+
+interface DeviceRule {
+  readonly allow: boolean
+  readonly type?: string
+  readonly major?: number
+}
+
 /** The table [runtime.handlers.NAME] of the configuration file: config/handler-schema.ts says what each means. */
 export interface HandlerSettings {
   readonly type: 'oci'
@@ -34,8 +62,8 @@ export interface HandlerSettings {
   readonly monitorCgroup: string | undefined
   readonly createTimeoutMs: number
   readonly cniConfDir: string | undefined
-  /** A path. */
-  readonly baseSpec: string | undefined
+  /** As much of a config.json as its file has. */
+  readonly baseSpec: BaseSpec | undefined
   /** A path. */
   readonly seccompProfile: string | undefined
   readonly privilegedWithoutHostDevices: boolean

@@ -50,6 +50,7 @@ export async function bringUpContainer(
     container: spec,
     containerId: id,
     sandbox,
+    handler: options.handler(record.handler),
     image,
     user,
     rootfsPath,
@@ -103,9 +104,14 @@ async function mountSources({ spec }: ContainerRecord, { ports }: RuntimeContext
   return new Map(sources)
 }
 
-/** All of the host's for a privileged container, then those asked for. */
-async function devices({ spec }: ContainerRecord, { ports }: RuntimeContext): Promise<readonly HostDevice[]> {
-  const all = spec.security.privileged ? await ports.hostPaths.allDevices() : []
+/** All of the host's for a privileged container, unless its handler keeps them; then those asked for. */
+async function devices(
+  { spec, handler }: ContainerRecord,
+  { ports, options }: RuntimeContext,
+): Promise<readonly HostDevice[]> {
+  const { privilegedWithoutHostDevices } = options.handler(handler).settings
+  const all =
+    spec.security.privileged && !privilegedWithoutHostDevices ? await ports.hostPaths.allDevices() : []
   const wanted = await Promise.all(spec.devices.map((device) => ports.hostPaths.devices(device)))
   return [...all, ...wanted.flat()]
 }

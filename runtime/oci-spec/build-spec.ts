@@ -1,7 +1,10 @@
 import { invalidArgument } from '#lib/errors.ts'
 import type { ContainerSpec, ResolvedUser } from '../container/record.ts'
+import type { RuntimeHandler } from '../handler.ts'
 import type { SandboxRecord } from '../pod-sandbox/record.ts'
 import type { HostDevice, HostFacts, LocalImage, MountSource } from '../ports.ts'
+import { allowedAnnotations } from './allowed-annotations.ts'
+import { onBaseSpec } from './base-spec.ts'
 import { buildDevices } from './devices.ts'
 import { buildMounts, type SandboxFilePaths } from './mounts.ts'
 import type { OciNamespace, OciSpec } from './oci-spec.ts'
@@ -12,6 +15,7 @@ export interface OciSpecInput {
   readonly container: ContainerSpec
   readonly containerId: string
   readonly sandbox: SandboxRecord
+  readonly handler: RuntimeHandler
   readonly image: LocalImage
   /** From `resolveUser`. */
   readonly user: ResolvedUser
@@ -51,13 +55,14 @@ export function buildOciSpec(input: OciSpecInput): OciSpec {
     )
   }
   const { mounts, rootfsPropagation } = buildMounts(input)
-  const { devices, rules } = buildDevices(input.devices, security.privileged)
-  return {
+  const { devices, rules } = buildDevices(input.devices, mayUseAllDevices(input))
+  return onBaseSpec(input.handler.settings.baseSpec, {
     ociVersion: '1.0.2',
     process: buildProcess(input),
     root: { path: input.rootfsPath, readonly: security.readonlyRootfs },
     mounts,
     annotations: {
+      ...allowedAnnotations(input.handler.settings, sandbox.spec.annotations, container.annotations),
       ...sandboxAnnotations(sandbox),
       'io.kubernetes.cri.container-type': 'container',
       'io.kubernetes.cri.container-name': container.name,
@@ -72,8 +77,12 @@ export function buildOciSpec(input: OciSpecInput): OciSpec {
       maskedPaths: security.privileged ? [] : security.maskedPaths,
       readonlyPaths: security.privileged ? [] : security.readonlyPaths,
     },
-  }
+  })
 }
+
+const mayUseAllDevices = ({ container, handler: { settings } }: OciSpecInput): boolean =>
+  container.security.privileged &&
+  (!settings.privilegedWithoutHostDevices || settings.privilegedWithoutHostDevicesAllDevicesAllowed)
 
 /** Where sandboxed runtimes and NRI-like tools look for the pod: containerd's names. */
 export function sandboxAnnotations({ id, spec }: SandboxRecord): Record<string, string> {

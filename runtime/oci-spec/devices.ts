@@ -7,14 +7,14 @@ import type { OciDevice, OciDeviceRule } from './oci-spec.ts'
  */
 export function buildDevices(
   devices: readonly HostDevice[],
-  privileged: boolean,
+  allAllowed: boolean,
 ): { readonly devices: readonly OciDevice[]; readonly rules: readonly OciDeviceRule[] } {
   const byPath = [...new Map(devices.map((device) => [device.path, device])).values()]
   return {
     devices: byPath.map(({ path, type, major, minor, mode, uid, gid }) => {
       return { path, type, major, minor, fileMode: mode & 0o777, uid, gid }
     }),
-    rules: privileged
+    rules: allAllowed
       ? [{ allow: true, access: 'rwm' }]
       : [
           { allow: false, access: 'rwm' },

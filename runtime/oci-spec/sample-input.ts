@@ -1,6 +1,7 @@
 import type { ContainerSpec, Resources } from '../container/record.ts'
 import type { SandboxRecord } from '../pod-sandbox/record.ts'
 import type { HostFacts } from '../ports.ts'
+import { sampleHandler } from '../sample-handler.ts'
 import type { OciSpecInput } from './build-spec.ts'
 
 /** A plain request for the tests of this folder and of those that run what it builds. */
@@ -84,6 +85,7 @@ export const sampleInput: OciSpecInput = {
   container: sampleContainer,
   containerId: 'container-1',
   sandbox: sampleSandbox,
+  handler: sampleHandler('runc'),
   image: {
     id: 'sha256:1234',
     config: {

@@ -32,6 +32,7 @@ test('Status lists both handlers, and the default one under the empty name with 
   const named = new Map(handlers.map((handler: Message) => [handler['name'], handler['features']]))
   expect([...named.keys()].sort()).toEqual(['', ...HANDLERS])
   expect([named.get('crun'), named.get('runc')]).toContainEqual(named.get(''))
+  for (const name of HANDLERS) expect(named.get(name)).toMatchObject({ recursive_read_only_mounts: true })
 })
 
 test('Status says which handler is the default one, and why', async () => {

@@ -183,7 +183,9 @@ function fakeHostPaths(host: FakeHost): HostPaths {
     },
     mountSource: async (path) => ({ path, kind: 'directory', restrictions: [], propagation: 'shared' }),
     devices: async () => [],
-    allDevices: async () => [],
+    allDevices: async () => [
+      { path: '/dev/kmsg', type: 'c', major: 1, minor: 11, mode: 0o644, uid: 0, gid: 0, permissions: 'rwm' },
+    ],
   }
 }
 

@@ -1,9 +1,11 @@
 import type { Log } from '#lib/log.ts'
+import type { HandlerSettings } from '#runtime/handler.ts'
 import { sampleHost } from '#runtime/oci-spec/sample-input.ts'
 import type { RuntimePorts } from '#runtime/ports.ts'
 import { createRuntime, type Runtime } from '#runtime/runtime.ts'
+import { sampleHandler } from '#runtime/sample-handler.ts'
 import { Effects } from './effects.ts'
-import { fakeHandler } from './fake-handler.ts'
+
 import { FakeHost } from './fake-host.ts'
 import { fakePorts } from './fake-ports.ts'
 
@@ -16,8 +18,11 @@ export interface RuntimeLab {
   restart(): RuntimeLab
 }
 
-/** A runtime on fakes of all its ports. */
-export function runtimeLab(host = new FakeHost()): RuntimeLab {
+/** A runtime on fakes of all its ports, with handlers of any name. */
+export function runtimeLab(
+  host = new FakeHost(),
+  settings: { readonly [handler: string]: Partial<HandlerSettings> } = {},
+): RuntimeLab {
   const effects = new Effects()
   const warnings: string[] = []
   const warn = (fields: object, message: string): void => {
@@ -41,12 +46,12 @@ export function runtimeLab(host = new FakeHost()): RuntimeLab {
         initRootfs: `/state/${id}/init-rootfs`,
       }),
       initPath: () => '/usr/bin/catatonit',
-      handler: fakeHandler,
+      handler: (name) => sampleHandler(name, settings[name]),
       hostname: () => 'node',
       nowNs: host.nowNs,
     },
   })
-  return { host, effects, runtime, warnings, restart: () => runtimeLab(host) }
+  return { host, effects, runtime, warnings, restart: () => runtimeLab(host, settings) }
 }
 
 /** All that can go on without a timer has gone on: everything in the fakes happens in microtasks. */

@@ -88,7 +88,7 @@ function layOut(id: string, bundle: string, host: OciSpecInput['host']): OciSpec
   const rootfsPath = join(bundle, 'rootfs')
   for (const name of ['bin', 'etc', 'tmp']) mkdirSync(join(rootfsPath, name), { recursive: true })
   copyFileSync('/bin/busybox', join(rootfsPath, 'bin/busybox'))
-  for (const name of ['sh', 'cat', 'id', 'grep', 'touch', 'sleep', 'stat', 'test', 'cp']) {
+  for (const name of ['sh', 'cat', 'id', 'grep', 'touch', 'sleep', 'stat', 'test', 'cp', 'mknod', 'ls']) {
     symlinkSync('busybox', join(rootfsPath, 'bin', name))
   }
   const podFile = (name: string): string => {

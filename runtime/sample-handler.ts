@@ -1,7 +1,7 @@
-import type { HandlerFeatures, HandlerSettings, RuntimeHandler } from '#runtime/handler.ts'
+import type { HandlerFeatures, HandlerSettings, RuntimeHandler } from './handler.ts'
 
-/** Two handlers as Debian 12 has them: runc can more than crun. */
-export function fakeHandler(
+/** A handler for tests, as Debian 12 has them: runc can more than crun. */
+export function sampleHandler(
   name: string,
   settings: Partial<HandlerSettings> = {},
   features: Partial<HandlerFeatures> = {},
