@@ -18,6 +18,7 @@ import { createPodPorts } from '#linux/pod-ports.ts'
 import type { ProcessWatcher } from '#linux/process-watcher.ts'
 import type { FoundHandler } from '#linux/runtime-handlers.ts'
 import { createSandboxFiles } from '#linux/sandbox-files.ts'
+import { createUsageCounters } from '#linux/usage-counters.ts'
 import type { HostFacts, RuntimePorts } from '#runtime/ports.ts'
 import type { Paths } from '#store/paths.ts'
 import type { RecordStore } from '#store/records.ts'
@@ -91,6 +92,7 @@ export function openPorts({
     monitor: stack.use(monitor),
     locks,
     cdi: new CdiDirectories(config.runtime.cdiSpecDirs),
+    usage: createUsageCounters(hierarchies),
     hostPaths: stack.use(new WorkerHostPaths()),
   } satisfies RuntimePorts
 }

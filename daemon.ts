@@ -93,7 +93,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     socketPath: config.listen,
     runtimeService: runtimeService({
       ...{ sandboxes: runtime.sandboxes, containers: runtime.containers, commands: runtime.commands },
-      ...{ streaming, gate, status },
+      ...{ stats: runtime.stats, streaming, gate, status },
       host: { apparmor: apparmorEnabled(), selinux: selinuxEnabled() },
     }),
     imageService: imageService({ store, puller: openPuller(config, store, log), clock }),

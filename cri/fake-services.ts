@@ -2,7 +2,7 @@ import { CriError, notFound } from '#lib/errors.ts'
 import type { ContainerRecord, ContainerSpec, Resources } from '#runtime/container/record.ts'
 import type { ExecResult } from '#runtime/monitor-port.ts'
 import type { SandboxRecord, SandboxSpec } from '#runtime/pod-sandbox/record.ts'
-import type { CommandService, ContainerService, SandboxService } from '#runtime/services.ts'
+import type { CommandService, ContainerService, SandboxService, StatsService } from '#runtime/services.ts'
 import { recordingLog } from './recording-log.ts'
 import type { RuntimeStatus } from './runtime-service/runtime-status.ts'
 import { runtimeService } from './runtime-service/service.ts'
@@ -14,6 +14,7 @@ export interface FakeServices {
   readonly sandboxes: SandboxService
   readonly containers: ContainerService
   readonly commands: CommandService
+  readonly stats: StatsService
   /** The calls that change something, with their arguments, in order. */
   readonly journal: unknown[][]
 }
@@ -66,6 +67,15 @@ export function fakeServices(
       attachable: container,
       attach: async (id) => did(undefined, 'attach', container(id).id),
     },
+    stats: {
+      containers: async (records) => records.map(noStats),
+      sandboxes: async (records) =>
+        records.map((record) => ({
+          record,
+          ...{ atNs: '1700000002000000000', usage: undefined, network: undefined },
+          containers: containers.filter(({ spec }) => spec.sandboxId === record.id).map(noStats),
+        })),
+    },
   }
 }
 
@@ -78,6 +88,8 @@ function found<Record extends { readonly id: string }>(
   if (record === undefined) throw notFound(what, id)
   return record
 }
+
+const noStats = (record: ContainerRecord) => ({ record, usage: undefined, written: undefined })
 
 const noOutput: ExecResult = {
   exitCode: 0,

@@ -2,10 +2,13 @@ import { expect, test } from 'vitest'
 import {
   ContainerFilter,
   ContainerState,
+  ContainerStatsFilter,
   PodSandboxFilter,
   PodSandboxState,
+  PodSandboxStatsFilter,
 } from '#proto/gen/runtime/v1/api.ts'
 import { containerRecord, containerSpec, sandboxRecord, sandboxSpec } from './fake-services.ts'
+import { containerStatsFilter, sandboxStatsFilter } from './list-filter.ts'
 import { listOfContainers } from './list-of-containers.ts'
 import { listSandboxes } from './list-sandboxes.ts'
 
@@ -67,4 +70,28 @@ test('an unknown state is refused', () => {
   expect(() => listOfContainers({ list: () => containers }, { ...everything, state })).toThrow(
     'filter.state is 9',
   )
+})
+
+test.for<[Partial<ContainerStatsFilter> | undefined, string[]]>([
+  [undefined, ['c1', 'c2']],
+  [{ id: 'c' }, ['c1', 'c2']],
+  [{ id: 'c2' }, ['c2']],
+  [{ podSandboxId: 'aa1' }, ['c1']],
+  [{ labelSelector: { app: 'web' } }, ['c1']],
+  [{ id: 'c2', labelSelector: { app: 'web' } }, []],
+])('stats of containers with %o are of %o', ([filter, ids]) => {
+  const none = ContainerStatsFilter.decode(new Uint8Array())
+  const wanted = containers.slice(0, 2).filter(containerStatsFilter(filter && { ...none, ...filter }))
+  expect(wanted.map(({ id }) => id)).toEqual(ids)
+})
+
+test.for<[Partial<PodSandboxStatsFilter> | undefined, string[]]>([
+  [undefined, ['aa1', 'aa2']],
+  [{ id: 'aa' }, ['aa1', 'aa2']],
+  [{ labelSelector: { app: 'web', tier: 'front' } }, ['aa1']],
+  [{ id: 'aa2', labelSelector: { tier: 'front' } }, []],
+])('stats of sandboxes with %o are of %o', ([filter, ids]) => {
+  const none = PodSandboxStatsFilter.decode(new Uint8Array())
+  const wanted = sandboxes.slice(0, 2).filter(sandboxStatsFilter(filter && { ...none, ...filter }))
+  expect(wanted.map(({ id }) => id)).toEqual(ids)
 })

@@ -3,10 +3,14 @@ import {
   type Container,
   type ContainerFilter,
   ContainerState,
+  type ContainerStatsFilter,
   type PodSandbox,
   type PodSandboxFilter,
   PodSandboxState,
+  type PodSandboxStatsFilter,
 } from '#proto/gen/runtime/v1/api.ts'
+import type { ContainerRecord } from '#runtime/container/record.ts'
+import type { SandboxRecord } from '#runtime/pod-sandbox/record.ts'
 
 /** The fields of a filter are ANDed, and so are its labels; ids may be prefixes. Throws invalid-argument for an unknown state. */
 export function sandboxFilter(filter: PodSandboxFilter | undefined): (sandbox: PodSandbox) => boolean {
@@ -28,6 +32,25 @@ export function containerFilter(filter: ContainerFilter | undefined): (container
     container.podSandboxId.startsWith(podSandboxId) &&
     (state === undefined || container.state === state.state) &&
     hasLabels(container.labels, labelSelector)
+}
+
+export function sandboxStatsFilter(
+  filter: PodSandboxStatsFilter | undefined,
+): (sandbox: SandboxRecord) => boolean {
+  if (filter === undefined) return () => true
+  const { id, labelSelector } = filter
+  return (sandbox) => sandbox.id.startsWith(id) && hasLabels(sandbox.spec.labels, labelSelector)
+}
+
+export function containerStatsFilter(
+  filter: ContainerStatsFilter | undefined,
+): (container: ContainerRecord) => boolean {
+  if (filter === undefined) return () => true
+  const { id, podSandboxId, labelSelector } = filter
+  return (container) =>
+    container.id.startsWith(id) &&
+    container.spec.sandboxId.startsWith(podSandboxId) &&
+    hasLabels(container.spec.labels, labelSelector)
 }
 
 type Labels = { readonly [key: string]: string }

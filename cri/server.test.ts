@@ -96,7 +96,9 @@ test('an RPC of a later version is UNIMPLEMENTED by name, also a streaming one',
     code: status.UNIMPLEMENTED,
     details: `${name} is not implemented by this version of cri-ts`,
   })
-  await expect(daemon.client.call('ContainerStats')).rejects.toMatchObject(later('ContainerStats'))
+  await expect(daemon.client.call('ListMetricDescriptors')).rejects.toMatchObject(
+    later('ListMetricDescriptors'),
+  )
   await expect(daemon.client.collect('GetContainerEvents')).rejects.toMatchObject(later('GetContainerEvents'))
 })
 

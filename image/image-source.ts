@@ -65,7 +65,7 @@ export interface ImageStore {
   usage(): Promise<ImageFilesystemUsage>
 }
 
-/** What images take of the file system they lie on. */
+/** What images, and what containers write, take of the file system they lie on. */
 export interface ImageFilesystemUsage {
   /** The directory that the images lie in. */
   readonly path: string

@@ -18,6 +18,8 @@ export interface ImageStoreOptions {
   /** The directory of all of it, for `usage`. */
   readonly root: string
   readonly records: ImageRecords
+  /** What containers wrote there, as it was measured last. */
+  readonly written: () => { readonly usedBytes: number; readonly usedInodes: number }
   readonly layers: Pick<LayerStore, 'claim' | 'commit' | 'collect'>
   readonly clock: Clock
   readonly log: Log
@@ -87,8 +89,7 @@ export class LocalImageStore implements ImageStore {
   }
 
   async usage(): Promise<ImageFilesystemUsage> {
-    let usedBytes = 0
-    let usedInodes = 0
+    let { usedBytes, usedInodes } = this.#options.written()
     for (const layer of this.#options.records.layers()) {
       usedBytes += layer.usedBytes
       usedInodes += layer.usedInodes

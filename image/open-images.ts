@@ -1,6 +1,7 @@
 import { mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Log } from '#lib/log.ts'
+import { DiskUsage } from '#linux/disk-usage.ts'
 import type { Clock, ImageRootfs } from '#runtime/ports.ts'
 import type { ImageRecords } from './image-records.ts'
 import { LocalImageStore } from './image-store.ts'
@@ -9,6 +10,7 @@ import { createRootfs, type RootfsOptions } from './rootfs.ts'
 import { Trash } from './trash.ts'
 import type { UntarLimits } from './untar-messages.ts'
 import { UntarPool } from './untar-pool.ts'
+import { WrittenUsages } from './written-usages.ts'
 
 export interface ImagesOptions extends Pick<RootfsOptions, 'mountPoint'> {
   /** Layers, records and what containers write lie in it. */
@@ -56,8 +58,14 @@ export function openImages(options: ImagesOptions): Images {
     atStep: options.atStep ?? (() => {}),
   })
   sweep(options, layers, trash)
+  const disk = new DiskUsage()
+  const written = new WrittenUsages({
+    ...{ path: root, disk, clock: options.clock, log },
+    directoryOf: (containerId) => join(directory('rootfs'), containerId, 'upper'),
+  })
   const store = new LocalImageStore({
     root,
+    written: () => written.total(),
     records,
     layers,
     clock: options.clock,
@@ -66,11 +74,18 @@ export function openImages(options: ImagesOptions): Images {
   })
   return {
     store,
-    rootfs: createRootfs({ ...options, directory: directory('rootfs'), images: store, layers, trash }),
+    rootfs: createRootfs({
+      ...options,
+      directory: directory('rootfs'),
+      images: store,
+      layers,
+      trash,
+      written,
+    }),
     temporaryDirectory: directory('trash'),
     settled: () => trash.settled(),
     async [Symbol.asyncDispose]() {
-      await pool[Symbol.asyncDispose]()
+      await Promise.all([pool[Symbol.asyncDispose](), disk[Symbol.asyncDispose]()])
       await trash.settled()
     },
   }

@@ -22,6 +22,7 @@ import type { ImageStore } from './image-source.ts'
 import type { LayerStore } from './layer-store.ts'
 import { isImageId, parseReference } from './reference.ts'
 import type { Trash } from './trash.ts'
+import type { WrittenUsages } from './written-usages.ts'
 
 export interface RootfsOptions {
   /** What containers write: a directory each. */
@@ -32,6 +33,7 @@ export interface RootfsOptions {
   readonly layers: Pick<LayerStore, 'path' | 'collect'>
   readonly records: ImageRecords
   readonly trash: Trash
+  readonly written: Pick<WrittenUsages, 'of' | 'forget'>
 }
 
 const FILE_LIMIT_BYTES = 1 << 20
@@ -39,7 +41,7 @@ const O_PATH = 0o10000000
 
 /** Root file systems of containers: the image's layers and one to write into, by overlayfs. */
 export function createRootfs(options: RootfsOptions): ImageRootfs {
-  const { directory, mountPoint, images, layers, records, trash } = options
+  const { directory, mountPoint, images, layers, records, trash, written } = options
   const mountOverlay = overlayMounter()
   const ownDirectory = (containerId: string): string => join(directory, containerId)
 
@@ -72,12 +74,15 @@ export function createRootfs(options: RootfsOptions): ImageRootfs {
       removeDirectory(target)
       records.removeRootfs(containerId)
       trash.discard(ownDirectory(containerId))
+      written.forget(containerId)
       layers.collect()
     },
 
     async readFile(containerId, path) {
       return readFileInRoot(mountPoint(containerId), path)
     },
+
+    written: (containerId) => written.of(containerId),
 
     leftovers: () => records.rootfsIds(),
   }

@@ -34,6 +34,9 @@ test.for([
     '/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod1.slice/cri-ts-abc.scope',
   ],
   ['-.slice:cri-ts:abc', '/cri-ts-abc.scope'],
+  ['/kubepods.slice/kubepods-pod1.slice', '/kubepods.slice/kubepods-pod1.slice'],
+  ['kubepods-pod1.slice', '/kubepods.slice/kubepods-pod1.slice'],
+  ['-.slice', '/'],
 ] as const)('%s lies at %s', ([cgroupsPath, directory]) => {
   expect(cgroupDirectory(cgroupsPath)).toBe(directory)
 })

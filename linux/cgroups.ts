@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CriError, errnoOf } from '#lib/errors.ts'
 import { killQuietly, readOrUndefined } from './proc.ts'
@@ -39,15 +39,21 @@ export function readHierarchies(mountinfo = readFileSync('/proc/self/mountinfo',
 }
 
 /**
- * A container's cgroup by its cgroupsPath as config.json has it: a path, or `slice:prefix:name` for the systemd driver.
+ * A container's cgroup by its cgroupsPath as config.json has it: a path, or `slice:prefix:name` for the systemd driver;
+ * and a pod's by its cgroup parent: a path or a slice.
  * Slices nest by their dashes: a-b.slice lies in a.slice (systemd.slice(5)).
  */
 export function cgroupDirectory(cgroupsPath: string): string {
   const [slice, prefix, name] = cgroupsPath.split(':')
-  if (slice === undefined || prefix === undefined || name === undefined) return cgroupsPath
+  if (slice === undefined || prefix === undefined || name === undefined) {
+    return cgroupsPath.endsWith('.slice') ? `/${nestedSlices(basename(cgroupsPath)).join('/')}` : cgroupsPath
+  }
+  return `/${[...nestedSlices(slice), `${prefix}-${name}.scope`].join('/')}`
+}
+
+function nestedSlices(slice: string): readonly string[] {
   const parts = slice === '-.slice' ? [] : slice.replace(/\.slice$/, '').split('-')
-  const nested = parts.map((_, index) => `${parts.slice(0, index + 1).join('-')}.slice`)
-  return `/${[...nested, `${prefix}-${name}.scope`].join('/')}`
+  return parts.map((_, index) => `${parts.slice(0, index + 1).join('-')}.slice`)
 }
 
 export interface Cgroup {

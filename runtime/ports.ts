@@ -3,6 +3,7 @@ import type { ContainerRecord, Device } from './container/record.ts'
 import type { CdiDevices } from './injection-port.ts'
 import type { ContainerMonitor } from './monitor-port.ts'
 import type { DnsConfig, PodMetadata, PortMapping, SandboxRecord, StringMap } from './pod-sandbox/record.ts'
+import type { UsageCounters, WrittenUsage } from './usage-port.ts'
 
 /**
  * What the runtime asks of the host. Every `remove`, `detach` and `unmount` succeeds
@@ -138,6 +139,8 @@ export interface ImageRootfs {
   unmount(containerId: string): Promise<void>
   /** Unmounts it and deletes what the container wrote. */
   remove(containerId: string): Promise<void>
+  /** What the container wrote, as it was measured last; asking sees to it that it is measured again. */
+  written(containerId: string): WrittenUsage | undefined
   /** The containers that something of a root file system is left of. */
   leftovers(): readonly string[]
   /** A file of the mounted root file system with links kept inside; undefined when there is none. At most 1 MiB. */
@@ -234,4 +237,5 @@ export interface RuntimePorts {
   readonly hostPaths: HostPaths
   readonly locks: ObjectLocks
   readonly cdi: CdiDevices
+  readonly usage: UsageCounters
 }

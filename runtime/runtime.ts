@@ -8,12 +8,14 @@ import { leftoverIds, teardownLeftover } from './leftovers.ts'
 import type { SandboxRecord } from './pod-sandbox/record.ts'
 import { Sandboxes } from './pod-sandbox/sandboxes.ts'
 import type { RuntimeContext } from './runtime-context.ts'
-import type { CommandService, ContainerService, SandboxService } from './services.ts'
+import type { CommandService, ContainerService, SandboxService, StatsService } from './services.ts'
+import { createStats } from './stats/stats.ts'
 
 export interface Runtime {
   readonly sandboxes: SandboxService
   readonly containers: ContainerService
   readonly commands: CommandService
+  readonly stats: StatsService
   /** Before the first call: brings the records up to date with the host and removes what no record owns. */
   recover(): Promise<void>
   /** Goes on with teardowns that did not get to their end; to be called from time to time. */
@@ -69,6 +71,7 @@ export function createRuntime(context: RuntimeContext): Runtime {
     sandboxes,
     containers,
     commands: containerCommands(containerRecords, context),
+    stats: createStats({ sandboxes: sandboxRecords, containers: containerRecords }, context),
 
     async recover() {
       await sandboxRecords.load()

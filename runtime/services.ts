@@ -2,6 +2,7 @@ import type { ContainerRecord, ContainerSpec, Resources } from './container/reco
 import type { CommandStreams, ExecResult } from './monitor-port.ts'
 import type { SandboxRecord, SandboxSpec } from './pod-sandbox/record.ts'
 import type { PodConnection } from './ports.ts'
+import type { CgroupUsage, InterfaceUsage, WrittenUsage } from './usage-port.ts'
 
 /**
  * What the CRI (cri/) asks of the runtime. Ids may be unique prefixes. Unless said otherwise an unknown id throws
@@ -61,4 +62,36 @@ export interface CommandService {
   attachable(id: string): ContainerRecord
   /** Resolves when the container's output has ended, or the signal aborts; see ContainerMonitor. */
   attach(id: string, streams: CommandStreams, signal: AbortSignal): Promise<void>
+}
+
+/** A cgroup's usage, or that of several together. */
+export interface Usage extends CgroupUsage {
+  /** Nanoseconds since 1970, in decimal. */
+  readonly atNs: string
+  /** Billionths of a CPU, since the sample before; undefined for the first. */
+  readonly nanoCores: number | undefined
+}
+
+export interface ContainerStats {
+  readonly record: ContainerRecord
+  /** Undefined of one that does not run. */
+  readonly usage: Usage | undefined
+  /** Undefined until it was measured. */
+  readonly written: WrittenUsage | undefined
+}
+
+export interface SandboxStats {
+  readonly record: SandboxRecord
+  readonly atNs: string
+  readonly usage: Usage | undefined
+  /** Undefined on the host's network. */
+  readonly network: { readonly atNs: string; readonly interfaces: readonly InterfaceUsage[] } | undefined
+  /** Of all its containers. */
+  readonly containers: readonly ContainerStats[]
+}
+
+/** What records use, in the order of the records; nothing in it is older than a second, but for what was written. */
+export interface StatsService {
+  containers(records: readonly ContainerRecord[]): Promise<readonly ContainerStats[]>
+  sandboxes(records: readonly SandboxRecord[]): Promise<readonly SandboxStats[]>
 }

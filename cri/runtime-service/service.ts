@@ -1,16 +1,20 @@
 import type { RuntimeServiceDefinition } from '#proto/gen/runtime/v1/api.ts'
-import type { CommandService, ContainerService, SandboxService } from '#runtime/services.ts'
+import type { CommandService, ContainerService, SandboxService, StatsService } from '#runtime/services.ts'
 import type { HostSupport } from '../convert-confinement.ts'
 import { type ServiceTable, unimplemented } from '../service-table.ts'
 import type { StartGate } from '../start-gate.ts'
 import type { StreamingServer } from '../streaming/server.ts'
 import { attach } from './attach.ts'
+import { containerStats } from './container-stats.ts'
 import { containerStatus } from './container-status.ts'
 import { createContainer } from './create-container.ts'
 import { exec } from './exec.ts'
 import { execSync } from './exec-sync.ts'
+import { listContainerStats } from './list-container-stats.ts'
 import { listContainers } from './list-containers.ts'
 import { listPodSandbox } from './list-pod-sandbox.ts'
+import { listPodSandboxStats } from './list-pod-sandbox-stats.ts'
+import { podSandboxStats } from './pod-sandbox-stats.ts'
 import { podSandboxStatus } from './pod-sandbox-status.ts'
 import { portForward } from './port-forward.ts'
 import { removeContainer } from './remove-container.ts'
@@ -23,7 +27,9 @@ import { startContainer } from './start-container.ts'
 import { status } from './status.ts'
 import { stopContainer } from './stop-container.ts'
 import { stopPodSandbox } from './stop-pod-sandbox.ts'
+import { streamContainerStats } from './stream-container-stats.ts'
 import { streamContainers } from './stream-containers.ts'
+import { streamPodSandboxStats } from './stream-pod-sandbox-stats.ts'
 import { streamPodSandboxes } from './stream-pod-sandboxes.ts'
 import { updateContainerResources } from './update-container-resources.ts'
 import { updateRuntimeConfig } from './update-runtime-config.ts'
@@ -33,6 +39,7 @@ export interface RuntimeServiceParts {
   readonly sandboxes: SandboxService
   readonly containers: ContainerService
   readonly commands: CommandService
+  readonly stats: StatsService
   readonly streaming: Pick<StreamingServer, 'urlFor'>
   readonly status: RuntimeStatus
   readonly gate: StartGate
@@ -41,7 +48,7 @@ export interface RuntimeServiceParts {
 
 /** All 37 RPCs of the CRI's RuntimeService. */
 export function runtimeService(parts: RuntimeServiceParts): ServiceTable<typeof RuntimeServiceDefinition> {
-  const { sandboxes, containers, commands, streaming, gate, host } = parts
+  const { sandboxes, containers, commands, stats, streaming, gate, host } = parts
   return {
     version: version(parts.status),
     status: status(parts.status, gate),
@@ -71,12 +78,12 @@ export function runtimeService(parts: RuntimeServiceParts): ServiceTable<typeof 
     attach: attach(commands, streaming),
     portForward: portForward(sandboxes, streaming),
 
-    containerStats: unimplemented('ContainerStats'),
-    listContainerStats: unimplemented('ListContainerStats'),
-    streamContainerStats: unimplemented('StreamContainerStats'),
-    podSandboxStats: unimplemented('PodSandboxStats'),
-    listPodSandboxStats: unimplemented('ListPodSandboxStats'),
-    streamPodSandboxStats: unimplemented('StreamPodSandboxStats'),
+    containerStats: containerStats(containers, stats),
+    listContainerStats: listContainerStats(containers, stats),
+    streamContainerStats: streamContainerStats(containers, stats),
+    podSandboxStats: podSandboxStats(sandboxes, stats),
+    listPodSandboxStats: listPodSandboxStats(sandboxes, stats),
+    streamPodSandboxStats: streamPodSandboxStats(sandboxes, stats),
     listMetricDescriptors: unimplemented('ListMetricDescriptors'),
     listPodSandboxMetrics: unimplemented('ListPodSandboxMetrics'),
     streamPodSandboxMetrics: unimplemented('StreamPodSandboxMetrics'),

@@ -39,6 +39,8 @@ export interface Daemon extends AsyncDisposable {
   readonly plugins: string
   readonly socket: string
   readonly rpc: CriClient['call']
+  /** The answers of a streaming RPC. */
+  readonly rpcs: CriClient['collect']
   readonly pid: () => number
   /** Where a leak check has to look. */
   readonly scope: () => SnapshotScope
@@ -139,6 +141,7 @@ function prepareDaemon(options: DaemonOptions): Daemon {
     plugins: files.plugins,
     socket,
     rpc: client.call,
+    rpcs: client.collect,
     pid: () => child?.pid ?? 0,
     scope: () => ({
       daemonPid: child?.pid ?? 0,

@@ -2,6 +2,7 @@ import type { ContainerRecord } from '#runtime/container/record.ts'
 import type { ContainerEdits } from '#runtime/injection-port.ts'
 import type { Process, SandboxRecord, StringMap } from '#runtime/pod-sandbox/record.ts'
 import type { NamespacePaths, PodConnection } from '#runtime/ports.ts'
+import type { CgroupUsage, InterfaceUsage, WrittenUsage } from '#runtime/usage-port.ts'
 
 export interface FakeContainer {
   phase: 'created' | 'running' | 'ended'
@@ -32,6 +33,10 @@ export class FakeHost {
   /** What PodCgroups made: the cgroup's path, by sandbox id. */
   readonly podCgroups = new Map<string, string>()
   readonly rootfs = new Map<string, 'mounted' | 'unmounted'>()
+  /** What cgroups use, by path; interfaces of network namespaces; what containers wrote. */
+  readonly cgroupUsages = new Map<string, CgroupUsage>()
+  readonly interfaces = new Map<string, readonly InterfaceUsage[]>()
+  readonly written = new Map<string, WrittenUsage>()
   readonly containers = new Map<string, FakeContainer>()
   /** Objects for which programs of an earlier daemon still act. */
   readonly lockHolders = new Set<string>()
@@ -41,9 +46,15 @@ export class FakeHost {
   cdiEdits: Partial<ContainerEdits> = {}
   readonly #changed = new Set<() => void>()
   #now = 0
+  /** How often cgroups were looked into. */
+  cgroupReads = 0
   #nextPid = 100
 
   nowNs = (): string => `${++this.#now}`
+
+  passTime(ms: number): void {
+    this.#now += ms * 1e6
+  }
 
   newProcess(): Process {
     this.#nextPid += 1

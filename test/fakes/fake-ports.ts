@@ -13,6 +13,7 @@ import type {
   RuntimePorts,
   SandboxFiles,
 } from '#runtime/ports.ts'
+import type { UsageCounters } from '#runtime/usage-port.ts'
 import type { FakeHost } from './fake-host.ts'
 import { FakeMonitor } from './fake-monitor.ts'
 
@@ -44,6 +45,7 @@ export function fakePorts(host: FakeHost, image: LocalImage = busybox): RuntimeP
     hostPaths: fakeHostPaths(host),
     locks: fakeLocks(host),
     cdi: { edits: async (names) => names.map((name) => ({ ...fakeEdits(name), ...host.cdiEdits })) },
+    usage: fakeUsage(host),
   }
 }
 
@@ -168,6 +170,7 @@ function fakeRootfs(host: FakeHost, image: LocalImage): ImageRootfs {
       refuseInUse(containerId)
       host.rootfs.delete(containerId)
     },
+    written: (containerId) => host.written.get(containerId),
     leftovers: () => [...host.rootfs.keys()],
     async readFile(containerId, path) {
       if (host.rootfs.get(containerId) !== 'mounted') throw new Error(`${containerId} is not mounted`)
@@ -202,5 +205,15 @@ function fakeLocks(host: FakeHost): ObjectLocks {
     },
     remove: () => undefined,
     leftovers: () => [...host.lockHolders],
+  }
+}
+
+function fakeUsage(host: FakeHost): UsageCounters {
+  return {
+    cgroup(path) {
+      host.cgroupReads += 1
+      return host.cgroupUsages.get(path)
+    },
+    interfaces: (netnsPath) => host.interfaces.get(netnsPath) ?? [],
   }
 }
