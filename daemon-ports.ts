@@ -8,6 +8,7 @@ import { readHierarchies } from '#linux/cgroups.ts'
 import type { Command, Finished } from '#linux/command.ts'
 import { ConmonMonitor } from '#linux/container-monitor.ts'
 import { findProgram } from '#linux/find-program.ts'
+import { createHookDirectories } from '#linux/hook-directories.ts'
 import { WorkerHostPaths } from '#linux/host-paths.ts'
 import { createMonitorCgroup } from '#linux/monitor-cgroup.ts'
 import { createNamespaces } from '#linux/namespaces.ts'
@@ -91,6 +92,7 @@ export function openPorts({
     rootfs: images.rootfs,
     monitor: stack.use(monitor),
     locks,
+    hooks: createHookDirectories(config.runtime.hooksDirs),
     cdi: new CdiDirectories(config.runtime.cdiSpecDirs),
     usage: createUsageCounters(hierarchies),
     hostPaths: stack.use(new WorkerHostPaths()),

@@ -41,6 +41,7 @@ const defaults: Config = {
     defaultHandler: 'auto',
     monitor: 'conmon',
     cgroupDriver: 'auto',
+    hooksDirs: [],
     cdiSpecDirs: ['/etc/cdi', '/var/run/cdi'],
     handlers: { crun: sampleHandler('crun').settings, runc: sampleHandler('runc').settings },
   },

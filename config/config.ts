@@ -29,6 +29,7 @@ export interface Config {
     readonly monitor: string
     readonly cgroupDriver: FileConfig['runtime']['cgroup_driver']
     readonly cdiSpecDirs: readonly string[]
+    readonly hooksDirs: readonly string[]
     readonly handlers: { readonly [name: string]: HandlerSettings }
   }
   /** Undefined: /etc/containers/certs.d, else /etc/containerd/certs.d. */
@@ -164,6 +165,7 @@ function toConfig(file: FileConfig): Config {
       defaultHandler: runtime.default_handler,
       monitor: runtime.monitor,
       cgroupDriver: runtime.cgroup_driver,
+      hooksDirs: runtime.hooks_dirs.map((directory) => resolve(directory)),
       cdiSpecDirs: runtime.cdi_spec_dirs.map((directory) => resolve(directory)),
       handlers: Object.fromEntries(handlers),
     },

@@ -111,6 +111,15 @@ export const configSchema = z.strictObject({
             'an array of absolute paths; empty for no CDI',
           ),
         ),
+      hooks_dirs: z
+        .array(path)
+        .default([])
+        .meta(
+          says(
+            'Where OCI hooks lie, in the format of oci-hooks(5) 1.0.0, read anew when they change; a file of a later directory replaces one of its name. A file that cannot be used fails the creation of containers.',
+            'an array of absolute paths, such as "/usr/share/containers/oci/hooks.d"; empty for no hooks',
+          ),
+        ),
       handlers: z
         .record(
           z

@@ -1,20 +1,8 @@
-import { readdir, readFile, stat } from 'node:fs/promises'
-import { join } from 'node:path'
-import { CriError, describeError, errnoOf } from '#lib/errors.ts'
+import { CriError } from '#lib/errors.ts'
 import type { CdiDevices, ContainerEdits } from '#runtime/injection-port.ts'
 import { completeEdits } from './cdi-devices.ts'
 import { type CdiEdits, type CdiSpec, parseCdiSpec } from './cdi-spec.ts'
-
-const MAX_FILE_BYTES = 4 << 20
-
-interface SpecFile {
-  readonly path: string
-  /** What of it would change with its content. */
-  readonly version: string
-  readonly spec: CdiSpec | undefined
-  /** '' where there is a spec. */
-  readonly problem: string
-}
+import { ParsedDirectories, type ParsedFile } from './parsed-directories.ts'
 
 interface Definition {
   readonly file: string
@@ -29,15 +17,18 @@ interface Found {
 }
 
 /**
- * The CDI files (*.json, *.yaml) of some directories, looked at anew for each request and parsed when they have changed.
+ * The CDI files (*.json, *.yaml) of some directories, as they are at each request.
  * What a later directory defines goes over the same device of an earlier one; twice in one directory, it is no device.
  */
 export class CdiDirectories implements CdiDevices {
   readonly #directories: readonly string[]
-  #files: ReadonlyMap<string, SpecFile> = new Map()
+  readonly #files: ParsedDirectories<CdiSpec>
 
   constructor(directories: readonly string[]) {
     this.#directories = directories
+    this.#files = new ParsedDirectories(directories, /\.(?:json|yaml)$/, (text, path) =>
+      parseCdiSpec(text, path.endsWith('.json') ? 'json' : 'yaml'),
+    )
   }
 
   async edits(names: readonly string[]): Promise<readonly ContainerEdits[]> {
@@ -61,16 +52,9 @@ export class CdiDirectories implements CdiDevices {
   async #find(): Promise<Found> {
     const devices = new Map<string, Definition>()
     const problems: string[] = []
-    const read = new Map<string, SpecFile>()
-    for (const directory of this.#directories) {
-      const files = await filesOf(directory, this.#files).catch((error: unknown) => {
-        problems.push(`${directory}: ${describeError(error)}`)
-        return []
-      })
-      for (const file of files) {
-        read.set(file.path, file)
-        if (file.problem !== '') problems.push(`${file.path}: ${file.problem}`)
-      }
+    for (const { path, files, problem } of await this.#files.read()) {
+      const bad = [{ path, problem }, ...files].filter((each) => each.problem !== '')
+      problems.push(...bad.map((each) => `${each.path}: ${each.problem}`))
       const { defined, conflicts } = definitionsOf(files)
       for (const [name, definition] of defined) devices.set(name, definition)
       for (const [name, paths] of conflicts) {
@@ -78,7 +62,6 @@ export class CdiDirectories implements CdiDevices {
         problems.push(`${name} is defined by ${paths.join(' and by ')}: keep one`)
       }
     }
-    this.#files = read
     return { devices, problems }
   }
 
@@ -100,16 +83,14 @@ const shortened = (items: readonly string[]): string =>
     ? items.join(', ')
     : `${items.slice(0, MANY).join(', ')} and ${items.length - MANY} more`
 
-function definitionsOf(files: readonly SpecFile[]) {
-  const all = files.flatMap(({ path, spec }) =>
-    (spec?.devices ?? []).map((device) => {
-      const name = `${spec?.kind}=${device.name}`
-      return [
-        name,
-        { file: path, ofFile: spec?.containerEdits as CdiEdits, ofDevice: device.containerEdits },
-      ] as const
-    }),
-  )
+function definitionsOf(files: readonly ParsedFile<CdiSpec>[]) {
+  const all = files.flatMap(({ path: file, content }) => {
+    if (content === undefined) return []
+    const { kind, devices, containerEdits: ofFile } = content
+    return devices.map(({ name, containerEdits: ofDevice }) => {
+      return [`${kind}=${name}`, { file, ofFile, ofDevice }] as const
+    })
+  })
   const defined = new Map<string, Definition>(all)
   const conflicts = new Map<string, readonly string[]>()
   for (const [name] of all) {
@@ -117,35 +98,4 @@ function definitionsOf(files: readonly SpecFile[]) {
     if (paths.length > 1) conflicts.set(name, paths)
   }
   return { defined, conflicts }
-}
-
-/** Of a directory, in the order of their names; none where it is not there. */
-async function filesOf(
-  directory: string,
-  known: ReadonlyMap<string, SpecFile>,
-): Promise<readonly SpecFile[]> {
-  const names = await readdir(directory).catch((error: unknown) => {
-    if (errnoOf(error) === 'ENOENT') return []
-    throw error
-  })
-  const wanted = names.filter((name) => /\.(?:json|yaml)$/.test(name)).toSorted()
-  const files = await Promise.all(wanted.map((name) => fileAt(join(directory, name), known)))
-  return files.filter((file) => file !== undefined)
-}
-
-/** Undefined for one that is gone by now. */
-async function fileAt(path: string, known: ReadonlyMap<string, SpecFile>): Promise<SpecFile | undefined> {
-  let version = ''
-  try {
-    const { ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true })
-    version = [ino, size, mtimeNs, ctimeNs].join(' ')
-    const before = known.get(path)
-    if (before?.version === version) return before
-    if (size > MAX_FILE_BYTES) throw new Error(`it has more than ${MAX_FILE_BYTES} bytes`)
-    const spec = parseCdiSpec(await readFile(path, 'utf8'), path.endsWith('.json') ? 'json' : 'yaml')
-    return { path, version, spec, problem: '' }
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return undefined
-    return { path, version, spec: undefined, problem: describeError(error).split('\n')[0] ?? '' }
-  }
 }

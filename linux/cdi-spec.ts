@@ -1,6 +1,7 @@
 import { parse as parseYaml, type ScalarTag, type Tags } from 'yaml'
 import { z } from 'zod'
 import { CDI_DEVICE, CDI_KIND } from '#lib/cdi-names.ts'
+import { describeIssues } from './describe-issues.ts'
 
 /** A file of the Container Device Interface (SPEC.md of cncf-tags/container-device-interface), checked. */
 export type CdiSpec = z.infer<typeof specSchema>
@@ -112,7 +113,7 @@ const specSchema = z.strictObject({
 export function parseCdiSpec(content: string, format: 'json' | 'yaml'): CdiSpec {
   const parsed = specSchema.safeParse(format === 'json' ? JSON.parse(content) : fromYaml(content))
   if (parsed.success) return parsed.data
-  throw new Error(parsed.error.issues.map(sentence).join('; '))
+  throw new Error(describeIssues(parsed.error))
 }
 
 /** As YAML 1.1, so that `fileMode: 0660` is octal as for the vendors' own tools; without its times, which read `1:30` as 90. */
@@ -125,8 +126,3 @@ const withoutTimes = (tags: Tags): Tags =>
       typeof tag === 'string' ||
       !((tag as ScalarTag).format === 'TIME' || tag.tag === 'tag:yaml.org,2002:timestamp'),
   )
-
-function sentence({ path, message }: z.core.$ZodIssue): string {
-  const key = path.map((step) => (typeof step === 'number' ? `[${step}]` : `.${String(step)}`)).join('')
-  return `${key.replace(/^\./, '') || 'the file'} ${message}`.replace(' Invalid input: ', ': ')
-}

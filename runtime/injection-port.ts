@@ -60,6 +60,28 @@ export interface ContainerEdits {
   readonly netDevices: readonly { readonly hostName: string; readonly name: string }[]
 }
 
+/** A file of a hooks directory (oci-hooks, 1.0.0): which containers its hook is for, and at what stages of them. */
+export interface HookFile {
+  readonly hook: Hook
+  readonly stages: readonly HookStage[]
+  /** All that is given must hold; with `or`, one of it. Nothing given never holds. */
+  readonly when: {
+    readonly always?: boolean
+    /** Each of the pairs: an annotation whose name and whose value match. */
+    readonly annotations: readonly (readonly [name: RegExp, value: RegExp])[]
+    /** One of them matches the program that is run. */
+    readonly commands: readonly RegExp[]
+    /** Something of the host is mounted. */
+    readonly hasBindMounts?: boolean
+    readonly or: boolean
+  }
+}
+
+export interface HookDirectories {
+  /** The files in their order, as they are now. Throws failed-precondition naming those that cannot be used. */
+  files(): Promise<readonly HookFile[]>
+}
+
 /** Devices of the Container Device Interface: vendors describe them in files on the host. */
 export interface CdiDevices {
   /**

@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream'
 import type { ContainerRecord, Device } from './container/record.ts'
-import type { CdiDevices } from './injection-port.ts'
+import type { CdiDevices, HookDirectories } from './injection-port.ts'
 import type { ContainerMonitor } from './monitor-port.ts'
 import type { DnsConfig, PodMetadata, PortMapping, SandboxRecord, StringMap } from './pod-sandbox/record.ts'
 import type { UsageCounters, WrittenUsage } from './usage-port.ts'
@@ -238,4 +238,5 @@ export interface RuntimePorts {
   readonly locks: ObjectLocks
   readonly cdi: CdiDevices
   readonly usage: UsageCounters
+  readonly hooks: HookDirectories
 }

@@ -1,12 +1,11 @@
 import { CriError, invalidArgument } from '#lib/errors.ts'
-import { applyEdits } from '../oci-spec/apply-edits.ts'
 import { buildOciSpec, type ContainerNamespaces } from '../oci-spec/build-spec.ts'
 import { cgroupsPath } from '../oci-spec/cgroups-path.ts'
 import { resolveUser } from '../oci-spec/user.ts'
 import type { Process, SandboxRecord } from '../pod-sandbox/record.ts'
 import type { HostDevice, LocalImage, NamespacePaths } from '../ports.ts'
 import type { RuntimeContext } from '../runtime-context.ts'
-import { readInjections } from './injections.ts'
+import { inject, readInjections } from './injections.ts'
 import type { ContainerRecord, ResolvedUser } from './record.ts'
 
 export interface BroughtUp {
@@ -37,7 +36,7 @@ export async function bringUpContainer(
   ])
   const mounted = ports.rootfs.mount(id, record.imageId)
   await Promise.allSettled([foreign, mounted]) // Neither may still act when a failure of the other is torn down.
-  const [sources, hostDevices, edits] = await foreign
+  const [sources, hostDevices, injections] = await foreign
   const rootfsPath = await mounted
   const [passwd, group] = await Promise.all([
     ports.rootfs.readFile(id, '/etc/passwd'),
@@ -62,7 +61,7 @@ export async function bringUpContainer(
     hostname: options.hostname(),
     cgroupsPath: path,
   })
-  const ociSpec = applyEdits(built, edits)
+  const ociSpec = inject(built, injections, spec, sandbox.spec)
   const { tty, stdin, stdinOnce } = spec
   const { handler, logFile } = record
   const started = await ports.monitor.create({

@@ -1,10 +1,43 @@
 import { CriError } from '#lib/errors.ts'
-import type { ContainerEdits } from '../injection-port.ts'
+import type { ContainerEdits, HookFile } from '../injection-port.ts'
+import { applyEdits, NO_EDITS } from '../oci-spec/apply-edits.ts'
+import { matchingHooks } from '../oci-spec/matching-hooks.ts'
+import type { OciSpec } from '../oci-spec/oci-spec.ts'
+import type { SandboxSpec } from '../pod-sandbox/record.ts'
 import type { RuntimeContext } from '../runtime-context.ts'
-import type { ContainerRecord } from './record.ts'
+import type { ContainerRecord, ContainerSpec } from './record.ts'
 
-/** What this node puts into a container beside what it asks for itself: `applyEdits` makes these edits. */
+export interface Injections {
+  /** Of the CDI devices that were asked for. */
+  readonly edits: readonly ContainerEdits[]
+  readonly hookFiles: readonly HookFile[]
+}
+
+/** Reads what this node puts into a container beside what it asks for itself. */
 export async function readInjections(
+  record: ContainerRecord,
+  context: Pick<RuntimeContext, 'ports' | 'options'>,
+): Promise<Injections> {
+  const [edits, hookFiles] = await Promise.all([cdiEdits(record, context), context.ports.hooks.files()])
+  return { edits, hookFiles }
+}
+
+/** config.json with the edits made, and with those hooks that are for this container. */
+export function inject(
+  ociSpec: OciSpec,
+  { edits, hookFiles }: Injections,
+  { mounts, annotations }: ContainerSpec,
+  sandbox: SandboxSpec,
+): OciSpec {
+  const hooks = matchingHooks(hookFiles, {
+    annotations: { ...annotations, ...sandbox.annotations },
+    program: ociSpec.process.args[0] ?? '',
+    hasBindMounts: mounts.length > 0,
+  })
+  return applyEdits(ociSpec, hooks.length === 0 ? edits : [...edits, { ...NO_EDITS, hooks }])
+}
+
+async function cdiEdits(
   record: ContainerRecord,
   { ports, options }: Pick<RuntimeContext, 'ports' | 'options'>,
 ): Promise<readonly ContainerEdits[]> {

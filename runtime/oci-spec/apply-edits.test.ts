@@ -1,17 +1,14 @@
 import { expect, test } from 'vitest'
 import type { ContainerEdits } from '../injection-port.ts'
-import { applyEdits } from './apply-edits.ts'
+import { applyEdits, NO_EDITS } from './apply-edits.ts'
 import { buildOciSpec } from './build-spec.ts'
 import { sampleInput } from './sample-input.ts'
 
-const none: ContainerEdits = {
-  ...{ env: [], devices: [], mounts: [], hooks: [], additionalGids: [], netDevices: [], intelRdt: undefined },
-}
 const built = buildOciSpec({ ...sampleInput, user: { uid: 1000, gid: 1001, additionalGids: [1001] } })
 const edited = (...edits: readonly Partial<ContainerEdits>[]) =>
   applyEdits(
     built,
-    edits.map((each) => ({ ...none, ...each })),
+    edits.map((each) => ({ ...NO_EDITS, ...each })),
   )
 
 test('without edits all is as it was', () => {

@@ -3,6 +3,11 @@ import type { ContainerEdits, InjectedDevice, InjectedMount } from '../injection
 import type { OciDevice, OciDeviceRule, OciHooks, OciMount, OciSpec } from './oci-spec.ts'
 import { mergeEnvironment } from './process.ts'
 
+export const NO_EDITS: ContainerEdits = {
+  ...{ env: [], devices: [], mounts: [], hooks: [], additionalGids: [], netDevices: [] },
+  intelRdt: undefined,
+}
+
 /** config.json with all edits made, one after the other: each goes over what was there, as by the CDI's own library. */
 export const applyEdits = (spec: OciSpec, edits: readonly ContainerEdits[]): OciSpec =>
   edits.reduce(applyOne, spec)

@@ -1,5 +1,5 @@
 import type { ContainerRecord } from '#runtime/container/record.ts'
-import type { ContainerEdits } from '#runtime/injection-port.ts'
+import type { ContainerEdits, HookFile } from '#runtime/injection-port.ts'
 import type { Process, SandboxRecord, StringMap } from '#runtime/pod-sandbox/record.ts'
 import type { NamespacePaths, PodConnection } from '#runtime/ports.ts'
 import type { CgroupUsage, InterfaceUsage, WrittenUsage } from '#runtime/usage-port.ts'
@@ -44,6 +44,7 @@ export class FakeHost {
   readonly ignoredSignals = new Set<number>()
   /** What every CDI device says beside its name. */
   cdiEdits: Partial<ContainerEdits> = {}
+  hookFiles: readonly HookFile[] = []
   readonly #changed = new Set<() => void>()
   #now = 0
   /** How often cgroups were looked into. */

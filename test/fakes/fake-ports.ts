@@ -1,5 +1,6 @@
 import { CriError, notFound } from '#lib/errors.ts'
 import type { ContainerEdits } from '#runtime/injection-port.ts'
+import { NO_EDITS } from '#runtime/oci-spec/apply-edits.ts'
 import type {
   HostPaths,
   ImageRootfs,
@@ -44,6 +45,7 @@ export function fakePorts(host: FakeHost, image: LocalImage = busybox): RuntimeP
     monitor: new FakeMonitor(host),
     hostPaths: fakeHostPaths(host),
     locks: fakeLocks(host),
+    hooks: { files: async () => host.hookFiles },
     cdi: { edits: async (names) => names.map((name) => ({ ...fakeEdits(name), ...host.cdiEdits })) },
     usage: fakeUsage(host),
   }
@@ -194,8 +196,8 @@ function fakeHostPaths(host: FakeHost): HostPaths {
 
 /** Every CDI device is defined, and says its name in the environment. */
 const fakeEdits = (name: string): ContainerEdits => ({
+  ...NO_EDITS,
   env: [`CDI_DEVICE=${name}`],
-  ...{ devices: [], mounts: [], hooks: [], additionalGids: [], netDevices: [], intelRdt: undefined },
 })
 
 function fakeLocks(host: FakeHost): ObjectLocks {

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { CdiDirectories } from '#linux/cdi-directories.ts'
-import { applyEdits } from '#runtime/oci-spec/apply-edits.ts'
+import { applyEdits, NO_EDITS } from '#runtime/oci-spec/apply-edits.ts'
 import { ociLab, request, shell } from './oci-lab.ts'
 
 let lab: ReturnType<typeof ociLab>
@@ -59,10 +59,7 @@ devices:
 })
 
 onEach('%s: a hook that fails fails the creation', async (runtime) => {
-  const edit = {
-    ...{ env: [], devices: [], mounts: [], additionalGids: [], netDevices: [], intelRdt: undefined },
-    hooks: [{ stage: 'createRuntime', path: '/bin/false' }],
-  } as const
+  const edit = { ...NO_EDITS, hooks: [{ stage: 'createRuntime', path: '/bin/false' }] } as const
   await using container = lab.container(runtime, (base) =>
     applyEdits(request(shell('echo ran'))(base), [edit]),
   )
