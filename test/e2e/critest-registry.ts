@@ -4,6 +4,8 @@ import { afterAll, beforeAll } from 'vitest'
 import { CRITEST_REGISTRIES, critestImages } from '#test/fixtures/critest-images.ts'
 import { startRegistry, type TestRegistry } from '#test/integration/registry.ts'
 
+const PUSH_LIMIT_MS = 5 * 60_000
+
 /**
  * A local registry with the images of critest for the tests of a file, as the mirror of all those that critest names.
  * Answers the directory with their hosts.toml. Call it before the daemon's hooks.
@@ -21,7 +23,7 @@ export function useCritestRegistry(): string {
       mkdirSync(join(registriesDir, name))
       writeFileSync(join(registriesDir, name, 'hosts.toml'), mirror)
     }
-  })
+  }, PUSH_LIMIT_MS)
   afterAll(async () => {
     await registry?.[Symbol.asyncDispose]()
     rmSync(registriesDir, { recursive: true })

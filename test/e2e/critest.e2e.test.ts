@@ -5,7 +5,7 @@ import { HANDLERS, useUncheckedDaemon } from './host.ts'
 /** critest v1.36.0 (cri-tools), whole: in turn, in parallel; its Streaming specs over WebSocket as well. */
 const NODES = 4
 const WEBSOCKET = ['-websocket-exec', '-websocket-attach', '-websocket-portforward']
-const timeoutMs = 8 * 60_000
+const timeoutMs = 30 * 60_000
 
 const registriesDir = useCritestRegistry()
 const daemon = useUncheckedDaemon({ config: `[image]\nregistries_dir = "${registriesDir}"` })
