@@ -10,14 +10,14 @@ import { ConmonMonitor } from '#linux/container-monitor.ts'
 import { findProgram } from '#linux/find-program.ts'
 import { createHookDirectories } from '#linux/hook-directories.ts'
 import { WorkerHostPaths } from '#linux/host-paths.ts'
-import { createMonitorCgroup } from '#linux/monitor-cgroup.ts'
+import { createMonitorCgroups } from '#linux/monitor-cgroup.ts'
 import { createNamespaces } from '#linux/namespaces.ts'
 import { createObjectLocks } from '#linux/object-lock.ts'
 import { createOciRuntime } from '#linux/oci-runtime.ts'
 import { createPodCgroups } from '#linux/pod-cgroups.ts'
 import { createPodPorts } from '#linux/pod-ports.ts'
 import type { ProcessWatcher } from '#linux/process-watcher.ts'
-import type { FoundHandler } from '#linux/runtime-handlers.ts'
+import { type FoundHandler, programOf } from '#linux/runtime-handlers.ts'
 import { createSandboxFiles } from '#linux/sandbox-files.ts'
 import { createUsageCounters } from '#linux/usage-counters.ts'
 import type { HostFacts, RuntimePorts } from '#runtime/ports.ts'
@@ -53,13 +53,15 @@ export function openPorts({
 }: PortsInput) {
   const hierarchies = readHierarchies()
   const locks = createObjectLocks(paths.locks)
-  const runtimes = handlers.flatMap(({ name, path }) => {
+  const settings = config.runtime.handlers
+  const runtimes = handlers.flatMap(({ name, path, version }) => {
     if (path === undefined) return []
     const options = {
-      handler: name,
-      path,
-      stateDirectory: paths.ociRuntime(name),
+      ...{ handler: name, path, program: programOf(version) },
+      stateDirectory: settings[name]?.root ?? paths.ociRuntime(name),
       systemdCgroup: host.cgroupDriver === 'systemd',
+      createTimeoutMs: settings[name]?.createTimeoutMs ?? 0,
+      monitorCgroup: settings[name]?.monitorCgroup,
     }
     return [[name, createOciRuntime(options, locks, run)] as const]
   })
@@ -72,7 +74,12 @@ export function openPorts({
     locks,
     watcher,
     attachments: stack.use(new AttachSockets()),
-    monitorCgroup: stack.use(createMonitorCgroup(hierarchies)),
+    monitorCgroups: stack.use(
+      createMonitorCgroups(
+        hierarchies,
+        Object.values(settings).map(({ monitorCgroup }) => monitorCgroup),
+      ),
+    ),
   })
   const network = createPodNetwork({
     ...{ confDir: config.cni.confDir, binDirs: config.cni.binDirs, gcNetworks: config.cni.gc },

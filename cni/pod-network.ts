@@ -30,7 +30,7 @@ export interface PodNetworkOptions extends Omit<PluginOptions, 'timeoutMs'> {
   readonly nowMs?: () => number
 }
 
-/** The pod network by CNI plugins, as the first configuration in `confDir` says. */
+/** The pod network by CNI plugins, as the first configuration in `confDir` says, or in the request's. */
 export class CniPodNetwork implements PodNetwork {
   /** Whether pods can be attached, and if not why; answers of plugins are some seconds old. */
   readonly status: () => Promise<NetworkStatus>
@@ -38,6 +38,8 @@ export class CniPodNetwork implements PodNetwork {
   readonly #cache: AttachmentCache
   readonly #plugins: Plugins
   readonly #readConfig: () => Promise<NetworkConfig>
+  /** Of the directories that requests name. */
+  readonly #otherReaders = new Map<string, () => Promise<NetworkConfig>>()
   /** By network name: shared by ADD and DEL, alone for GC (CNI SPEC 1.1, section 2). */
   readonly #gate = new KeyedMutex()
 
@@ -51,7 +53,7 @@ export class CniPodNetwork implements PodNetwork {
   }
 
   async attach(request: AttachRequest): Promise<readonly string[]> {
-    const network = await this.#readConfig()
+    const network = await this.#readConfigIn(request.confDir)
     const asked: Attachment = {
       sandboxId: request.sandboxId,
       ifName: IF_NAME,
@@ -83,6 +85,13 @@ export class CniPodNetwork implements PodNetwork {
     if (attachment === undefined) throw notFound('CNI attachment of sandbox', sandboxId)
     using lock = await this.#options.lock(sandboxId)
     await checkAttachment(this.#plugins, { attachment: { ...attachment, netnsPath }, lockFd: lock.fd })
+  }
+
+  #readConfigIn(confDir: string | undefined): Promise<NetworkConfig> {
+    if (confDir === undefined) return this.#readConfig()
+    const read = this.#otherReaders.get(confDir) ?? reportingReader(confDir, this.#options.log)
+    this.#otherReaders.set(confDir, read)
+    return read()
   }
 
   leftovers(): Promise<readonly string[]> {

@@ -15,7 +15,6 @@ export interface MonitorPaths {
   readonly exits: string
 }
 
-const CREATE_TIMEOUT_MS = 120_000
 const COMPLAINTS_LIMIT_BYTES = 4 << 10
 
 export const bundleOf = (paths: MonitorPaths, id: string): string => join(paths.home(id), 'bundle')
@@ -56,7 +55,7 @@ export async function startConmon(
     for (const fd of [syncWrite, startRead, nothing]) closeSync(fd)
     release(startWrite)
   }
-  const answer = await readAnswer(sync.socket, request.id)
+  const answer = await readAnswer(sync.socket, request.id, runtime)
   if (answer !== '') return pidFrom(answer, request.id, runtime.handler)
   throw endedEarly(contentOf(complaints, COMPLAINTS_LIMIT_BYTES).toString().trim(), request, conmonPath)
 }
@@ -111,18 +110,23 @@ function conmonArguments(
 const asRuntimeArgument = (argument: string): readonly string[] => ['--runtime-arg', argument]
 
 /** The one line of the sync pipe; conmon ends it by closing when it dies. */
-function readAnswer(sync: Socket, id: string): Promise<string> {
+function readAnswer(
+  sync: Socket,
+  id: string,
+  { handler, createTimeoutMs }: OciRuntimeOptions,
+): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>()
   let text = ''
   const timer = setTimeout(() => {
     reject(
       new CriError(
         'deadline-exceeded',
-        `container ${id}: the OCI runtime did not create it within ${CREATE_TIMEOUT_MS / 1000} s`,
+        `container ${id}: ${handler} did not create it within ${createTimeoutMs / 1000} s: look what it waits for, ` +
+          `or raise runtime.handlers.${handler}.create_timeout`,
       ),
     )
     sync.destroy()
-  }, CREATE_TIMEOUT_MS)
+  }, createTimeoutMs)
   sync.setEncoding('utf8')
   sync.on('data', (chunk: string) => {
     text += chunk

@@ -1,7 +1,7 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { readFile, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { CriError, errnoOf } from '#lib/errors.ts'
+import { CriError } from '#lib/errors.ts'
 import type {
   ContainerAttachRequest,
   ContainerMonitor,
@@ -22,12 +22,14 @@ import { execStreamed } from './exec-streamed.ts'
 import { execSync } from './exec-sync.ts'
 import { ExitFiles } from './exit-files.ts'
 import { prepareLogFile, reopenLogFile } from './log-file.ts'
+import type { MonitorCgroups } from './monitor-cgroup.ts'
 import { killMonitors, monitorsById } from './monitor-processes.ts'
 import type { HeldLocks } from './object-lock.ts'
 import { bundleConfig, type OciRuntime } from './oci-runtime.ts'
 import { createOomKills, type OomKills } from './oom-kills.ts'
 import { isAlive, processOf } from './proc.ts'
 import type { ProcessWatcher } from './process-watcher.ts'
+import { renameAway } from './rename-away.ts'
 import { signalProcess } from './signal-process.ts'
 
 export interface MonitorOptions {
@@ -38,7 +40,7 @@ export interface MonitorOptions {
   readonly locks: HeldLocks
   readonly watcher: ProcessWatcher
   readonly attachments: AttachSockets
-  readonly monitorCgroup: { readonly add: (pid: number) => void }
+  readonly monitorCgroups: MonitorCgroups
 }
 
 /**
@@ -66,7 +68,7 @@ export class ConmonMonitor implements ContainerMonitor, Disposable {
   }
 
   async create(request: MonitorRequest): Promise<{ readonly init: Process; readonly monitor: Process }> {
-    const { conmonPath, paths, monitorCgroup, watcher } = this.#options
+    const { conmonPath, paths, monitorCgroups, watcher } = this.#options
     const { id, logFile, logDirectory = dirname(logFile) } = request
     if (logFile !== '') await prepareLogFile(logDirectory, logFile)
     mkdirSync(bundleOf(paths, id), { recursive: true, mode: 0o700 })
@@ -74,18 +76,13 @@ export class ConmonMonitor implements ContainerMonitor, Disposable {
     this.#oomKills.begin(paths.home(id), request.cgroupsPath)
     writeFileSync(join(bundleOf(paths, id), 'config.json'), bundleConfig(request.ociSpec))
     let monitor: Process | undefined
-    const initPid = await startConmon(
-      conmonPath,
-      this.#runtime(request.handler).options,
-      paths,
-      request,
-      (pid) => {
-        monitor = processOf(pid)
-        if (monitor !== undefined) this.#monitors.set(id, [monitor])
-        monitorCgroup.add(pid)
-        void watcher.ended(pid) // Reaps it.
-      },
-    )
+    const { options } = this.#runtime(request.handler)
+    const initPid = await startConmon(conmonPath, options, paths, request, (pid) => {
+      monitor = processOf(pid)
+      if (monitor !== undefined) this.#monitors.set(id, [monitor])
+      monitorCgroups.add(pid, options.monitorCgroup, request.cgroupsPath)
+      void watcher.ended(pid) // Reaps it.
+    })
     const init = processOf(initPid)
     if (init !== undefined && monitor !== undefined) return { init, monitor }
     throw new CriError(
@@ -173,6 +170,7 @@ export class ConmonMonitor implements ContainerMonitor, Disposable {
     // Every start releases all that has exited: a runtime that knows nothing of it is not asked.
     if (existsSync(join(runtime.options.stateDirectory, id))) await runtime.remove(id)
     await cgroup?.remove()
+    await this.#leaveMonitorCgroup(id, runtime.options.monitorCgroup)
     this.#released.add(id)
   }
 
@@ -187,6 +185,7 @@ export class ConmonMonitor implements ContainerMonitor, Disposable {
     await locks.settle(id)
     if (!this.#released.has(id)) await this.#deleteContainer(id, handler)
     await cgroup?.remove()
+    await this.#leaveMonitorCgroup(id, 'pod') // Whatever its handler's setting was.
     this.#exits.remove(id)
     await rm(paths.home(id), { recursive: true, force: true })
     locks.remove(id)
@@ -207,6 +206,15 @@ export class ConmonMonitor implements ContainerMonitor, Disposable {
     const known = runtimes.get(handler)
     const all = known === undefined ? [...runtimes.values()].filter((runtime) => runtime.has(id)) : [known]
     for (const runtime of all) await runtime.remove(id)
+  }
+
+  /** A pod's cgroup goes with the pod: the monitors' own is not to be left in it. */
+  async #leaveMonitorCgroup(id: string, setting: string | undefined): Promise<void> {
+    const cgroupsPath = this.#cgroupsPath(id)
+    if (setting !== 'pod' || cgroupsPath === undefined) return
+    const monitors = this.#monitors.get(id) ?? []
+    await Promise.all(monitors.filter(isAlive).map(({ pid }) => this.#options.watcher.ended(pid)))
+    this.#options.monitorCgroups.leave(cgroupsPath)
   }
 
   #runtime(handler: string): OciRuntime {
@@ -237,13 +245,4 @@ export class ConmonMonitor implements ContainerMonitor, Disposable {
   }
 
   #execMarks = (id: string): string => join(this.#options.paths.home(id), 'execs')
-}
-
-function renameAway(path: string): void {
-  try {
-    renameSync(path, `${path}.gone`)
-  } catch (error) {
-    // There was none, or an earlier teardown has renamed one already.
-    if (!['ENOENT', 'ENOTEMPTY', 'EEXIST'].includes(errnoOf(error) ?? '')) throw error
-  }
 }

@@ -1,5 +1,4 @@
 import { closeSync, fstatSync, readFileSync, writeFileSync } from 'node:fs'
-import { basename } from 'node:path'
 import { CriError, errnoOf } from '#lib/errors.ts'
 import type { Cgroup } from './cgroups.ts'
 import { contentOf, killGroup } from './command.ts'
@@ -118,13 +117,12 @@ export function killExecs(id: string): void {
   for (const kill of underWay.get(id) ?? []) kill()
 }
 
-const isRunc = ({ options }: OciRuntime): boolean => basename(options.path).startsWith('runc')
+const isRunc = ({ options }: OciRuntime): boolean => options.program === 'runc'
 /**
  * Whether a command's terminal is to be asked for by a console socket. crun passes bytes between that terminal and the
  * one it is given, but drops what is on its way when the command ends; runc takes a socket only to be left alone.
  */
-export const handsOverTerminal = ({ options }: OciRuntime): boolean =>
-  basename(options.path).startsWith('crun')
+export const handsOverTerminal = ({ options }: OciRuntime): boolean => options.program === 'crun'
 
 function spawnRuntime(
   { id, ociProcess }: ExecCommand,

@@ -1,29 +1,46 @@
 import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { errnoOf } from '#lib/errors.ts'
-import type { CgroupHierarchies } from './cgroups.ts'
+import { type CgroupHierarchies, cgroupDirectory } from './cgroups.ts'
 
 const NAME = 'cri-ts-monitors'
 
-/** Its disposal removes it, where no monitor is left in it. */
-export interface MonitorCgroup extends Disposable {
-  add(pid: number): void
+/** The disposal removes them, where no monitor is left. */
+export interface MonitorCgroups extends Disposable {
+  /** `setting` is a handler's monitor_cgroup, `cgroupsPath` that of the container. */
+  add(pid: number, setting: string | undefined, cgroupsPath: string): void
+  /** Removes what `pod` has made in a container's pod, as far as it is empty. */
+  leave(cgroupsPath: string): void
 }
 
 /**
- * Monitors live in a cgroup of their own below the daemon's, never in a pod's: kubelet kills what is in those, and a
- * pod's memory limit is not to count them. On version 1 these three hierarchies matter.
+ * By default monitors live in a cgroup of their own below the daemon's, not in a pod's: kubelet kills what is in those,
+ * and a pod's memory limit is not to count them. On version 1 these three hierarchies matter.
+ * `settings`: those of all handlers.
  */
-export function createMonitorCgroup(hierarchies: CgroupHierarchies): MonitorCgroup {
+export function createMonitorCgroups(
+  hierarchies: CgroupHierarchies,
+  settings: readonly (string | undefined)[] = [],
+): MonitorCgroups {
   const wanted = hierarchies.mounts.filter(({ name }) => /unified|memory|pids|name=systemd/.test(name))
   const own = readFileSync('/proc/self/cgroup', 'utf8')
-  const directories = wanted.map(({ name, path }) => join(path, ownCgroup(own, name), NAME))
+  const inPod = (cgroupsPath: string): readonly string[] =>
+    wanted.map(({ path }) => join(path, dirname(cgroupDirectory(cgroupsPath)), NAME))
+  const lasting = (setting: string | undefined): readonly string[] =>
+    wanted.map(({ name, path }) =>
+      setting === undefined ? join(path, ownCgroup(own, name), NAME) : join(path, setting),
+    )
   return {
-    add(pid) {
+    add(pid, setting, cgroupsPath) {
+      const directories = setting === 'pod' ? inPod(cgroupsPath) : lasting(setting)
       for (const directory of directories) enter(directory, pid)
     },
+    leave(cgroupsPath) {
+      for (const directory of inPod(cgroupsPath)) removeIfEmpty(directory)
+    },
     [Symbol.dispose]() {
-      for (const directory of directories) removeIfEmpty(directory)
+      const all = new Set([undefined, ...settings].filter((setting) => setting !== 'pod').flatMap(lasting))
+      for (const directory of all) removeIfEmpty(directory)
     },
   }
 }

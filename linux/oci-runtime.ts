@@ -8,9 +8,14 @@ export interface OciRuntimeOptions {
   /** The handler's name, for messages. */
   readonly handler: string
   readonly path: string
+  /** What it calls itself in `--version`: crun, runc, runsc, youki. */
+  readonly program: string
   /** Where it keeps its own state: --root. */
   readonly stateDirectory: string
   readonly systemdCgroup: boolean
+  readonly createTimeoutMs: number
+  /** Where the monitors of its containers live: see linux/monitor-cgroup.ts. */
+  readonly monitorCgroup: string | undefined
 }
 
 /** An OCI runtime's command line, as crun, runc and youki have it. Each call holds the container's lock. */
@@ -101,7 +106,10 @@ function uninstalled(error: unknown): { readonly exitCode: number; readonly stde
   throw error
 }
 
-export const globalArguments = ({ stateDirectory, systemdCgroup }: OciRuntimeOptions): readonly string[] => [
+export const globalArguments = ({
+  stateDirectory,
+  systemdCgroup,
+}: Pick<OciRuntimeOptions, 'stateDirectory' | 'systemdCgroup'>): readonly string[] => [
   `--root=${stateDirectory}`,
   ...(systemdCgroup ? ['--systemd-cgroup'] : []),
 ]

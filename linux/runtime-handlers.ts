@@ -16,6 +16,9 @@ export interface FoundHandler {
   readonly features: OciFeatures | undefined
 }
 
+/** What an OCI runtime calls itself: crun, runc, runsc; wrappers and renamed ones too. */
+export const programOf = (version: string): string => version.split(' ', 1)[0] ?? ''
+
 /** The parts of features.md of the OCI runtime specification that are looked at. */
 export interface OciFeatures {
   readonly mountOptions?: readonly string[]

@@ -59,6 +59,8 @@ export interface AttachRequest {
   readonly dns: DnsConfig | undefined
   readonly annotations: StringMap
   readonly cgroupParent: string
+  /** Where the network configuration lies; undefined: where all pods have it from. */
+  readonly confDir?: string | undefined
 }
 
 export type NetworkStatus =

@@ -46,7 +46,7 @@ async function makeFiles({ id, spec }: SandboxRecord, { ports }: RuntimeContext)
 async function attach(
   { id, spec }: SandboxRecord,
   { network, missingSysctls }: NewNamespaces,
-  { ports }: RuntimeContext,
+  { ports, options }: RuntimeContext,
 ): Promise<readonly string[]> {
   if (network === undefined) return []
   const ips = await ports.network.attach({
@@ -57,6 +57,7 @@ async function attach(
     dns: spec.dns,
     annotations: spec.annotations,
     cgroupParent: spec.cgroupParent,
+    confDir: options.handler(spec.handler).settings.cniConfDir,
   })
   if (Object.keys(missingSysctls).length > 0) await ports.namespaces.setSysctls(id, missingSysctls)
   return ips

@@ -16,9 +16,9 @@ import { type Command, runCommand } from '#linux/command.ts'
 import { ConmonMonitor } from '#linux/container-monitor.ts'
 import { findProgram } from '#linux/find-program.ts'
 import { readHostFacts } from '#linux/host-facts.ts'
-import { createMonitorCgroup } from '#linux/monitor-cgroup.ts'
+import { createMonitorCgroups } from '#linux/monitor-cgroup.ts'
 import { createObjectLocks } from '#linux/object-lock.ts'
-import { createOciRuntime } from '#linux/oci-runtime.ts'
+import { createOciRuntime, type OciRuntimeOptions } from '#linux/oci-runtime.ts'
 import { findProcesses } from '#linux/proc.ts'
 import { ProcessWatcher } from '#linux/process-watcher.ts'
 import { problemOnHost } from '#linux/runtime-handlers.ts'
@@ -34,11 +34,11 @@ export const handlers = ['runc', 'crun'].filter((name) => problemOnHost(name) ==
 export type MonitorLab = ReturnType<typeof monitorLab>
 
 /** The real monitor of containers, with each of the OCI runtimes. What it leaves is gone with it. */
-export function monitorLab(conmonPath = conmon) {
+export function monitorLab(conmonPath = conmon, more: Partial<OciRuntimeOptions> = {}) {
   const directory = mkdtempSync('/var/lib/cri-ts-test-')
   const cgroupParent = `/${process.env['CRI_TS_ISOLATED'] ?? 'cri-ts-test'}-${process.pid}`
-  const options = monitorOptions(directory, conmonPath)
-  const { hierarchies, monitorCgroup, watcher } = options
+  const options = monitorOptions(directory, conmonPath, more)
+  const { hierarchies, monitorCgroups, watcher } = options
   let monitor = new ConmonMonitor(options)
   const opened = [monitor]
   return {
@@ -62,6 +62,10 @@ export function monitorLab(conmonPath = conmon) {
         writeFileSync(join(path, elsewhere, 'cgroup.procs'), `${pid}`)
       }
     },
+    /** The directories of a cgroup, in whatever hierarchies it is there. */
+    cgroupsNamed: (name: string): readonly string[] =>
+      hierarchies.mounts.map(({ path }) => join(path, name)).filter((path) => existsSync(path)),
+    removeCgroups: (name: string): Promise<void> => cgroupAt(hierarchies, `/${name}`).remove(),
     /** What there is of a container: processes with its id, cgroups, files but its log. */
     leftOf: (id: string): readonly string[] => [
       ...findProcesses((argv) => argv.some((word) => word.includes(id))).map((pid) => `process ${pid}`),
@@ -77,21 +81,24 @@ export function monitorLab(conmonPath = conmon) {
       for (const each of opened) each[Symbol.dispose]()
       await cgroupAt(hierarchies, cgroupParent).remove()
       await options.attachments[Symbol.asyncDispose]()
-      monitorCgroup[Symbol.dispose]()
+      monitorCgroups[Symbol.dispose]()
       await watcher[Symbol.asyncDispose]()
       rmSync(directory, { recursive: true })
     },
   }
 }
 
-function monitorOptions(directory: string, conmonPath: string) {
+function monitorOptions(directory: string, conmonPath: string, more: Partial<OciRuntimeOptions>) {
   const hierarchies = readHierarchies()
   const watcher = new ProcessWatcher()
   const locks = createObjectLocks(join(directory, 'locks'), 200)
   const run = (command: Command) => runCommand(watcher, command)
   const runtimeOf = (handler: string, path: string) =>
     createOciRuntime(
-      { handler, path, stateDirectory: join(directory, 'oci', handler), systemdCgroup: false },
+      {
+        ...{ handler, path, program: handler, systemdCgroup: false, createTimeoutMs: 60_000 },
+        ...{ stateDirectory: join(directory, 'oci', handler), monitorCgroup: undefined, ...more },
+      },
       locks,
       run,
     )
@@ -104,9 +111,9 @@ function monitorOptions(directory: string, conmonPath: string) {
     exits: join(directory, 'exits'),
     containers: join(directory, 'containers'),
   }
-  const monitorCgroup = createMonitorCgroup(hierarchies)
+  const monitorCgroups = createMonitorCgroups(hierarchies, [more.monitorCgroup])
   const attachments = new AttachSockets()
-  return { conmonPath, paths, runtimes, hierarchies, locks, watcher, attachments, monitorCgroup }
+  return { conmonPath, paths, runtimes, hierarchies, locks, watcher, attachments, monitorCgroups }
 }
 
 /** Requests for containers that run a shell script in a root file system of busybox, each with an id of its own. */
