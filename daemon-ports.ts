@@ -97,6 +97,7 @@ export function openPorts({
     files: createSandboxFiles(paths.sandboxes),
     podCgroups: createPodCgroups(hierarchies, paths.podCgroups),
     rootfs: images.rootfs,
+    imageVolumes: images.volumes,
     monitor: stack.use(monitor),
     locks,
     hooks: createHookDirectories(config.runtime.hooksDirs),

@@ -80,6 +80,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     ...{ ports, host, log },
     options: {
       ...{ sandboxPaths: paths.sandbox, initPath, hostname, nowNs: clock.nowNs },
+      mounts: config.runtime.mounts,
       handler: (name) => runtimeHandler(name, handlers, config),
     },
   })
@@ -163,6 +164,7 @@ function openStore(
     clock,
     log,
     mountPoint: paths.rootfs,
+    volumesDirectory: paths.imageVolumes,
     atStep: atImageStep,
   })
 }

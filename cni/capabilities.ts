@@ -1,9 +1,9 @@
 import { invalidArgument } from '#lib/errors.ts'
+import { parseQuantity } from '#lib/quantity.ts'
 import type { StringMap } from '#runtime/pod-sandbox/record.ts'
 import type { AttachRequest } from '#runtime/ports.ts'
 import { ipRangesOf } from './ip-ranges.ts'
 import type { PluginConfig } from './network-config.ts'
-import { parseQuantity } from './quantity.ts'
 
 /** What the runtime offers of a pod, by the capability that a plugin declares to get it. */
 export type CapabilityArgs = { readonly [capability: string]: unknown }

@@ -43,6 +43,7 @@ const defaults: Config = {
     cgroupDriver: 'auto',
     hooksDirs: [],
     cdiSpecDirs: ['/etc/cdi', '/var/run/cdi'],
+    mounts: { shmSizeBytes: 64 << 20, imageVolumes: 'copy', absentSourcesToReject: [], defaults: [] },
     handlers: { crun: sampleHandler('crun').settings, runc: sampleHandler('runc').settings },
   },
   image: { registriesDir: undefined },

@@ -3,9 +3,11 @@ import { durationMs } from '#lib/duration.ts'
 import { invalidArgument } from '#lib/errors.ts'
 import { nearestName } from '#lib/names.ts'
 import type { HandlerSettings } from '#runtime/handler.ts'
+import type { MountSettings } from '#runtime/mount-settings.ts'
 import { handlerContradictions, handlerSettings } from './handler-schema.ts'
 import type { KeyPath } from './key-lines.ts'
 import { type Layer, merged, originOf, readLayers } from './layers.ts'
+import { mountSettings } from './mount-schema.ts'
 import { problemsOf } from './problems.ts'
 import { configSchema, type FileConfig } from './schema.ts'
 
@@ -30,6 +32,7 @@ export interface Config {
     readonly cgroupDriver: FileConfig['runtime']['cgroup_driver']
     readonly cdiSpecDirs: readonly string[]
     readonly hooksDirs: readonly string[]
+    readonly mounts: MountSettings
     readonly handlers: { readonly [name: string]: HandlerSettings }
   }
   /** Undefined: /etc/containers/certs.d, else /etc/containerd/certs.d. */
@@ -167,6 +170,7 @@ function toConfig(file: FileConfig): Config {
       cgroupDriver: runtime.cgroup_driver,
       hooksDirs: runtime.hooks_dirs.map((directory) => resolve(directory)),
       cdiSpecDirs: runtime.cdi_spec_dirs.map((directory) => resolve(directory)),
+      mounts: mountSettings(runtime),
       handlers: Object.fromEntries(handlers),
     },
     image: { registriesDir: image.registries_dir && resolve(image.registries_dir) },

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { durationMs } from '#lib/duration.ts'
 import { handler } from './handler-schema.ts'
 import { PROGRAM, path, says } from './key-meta.ts'
+import { mountKeys } from './mount-schema.ts'
 
 /** sun_path of unix(7) holds 108 bytes with the zero that ends it. */
 const SOCKET_PATH_LIMIT_BYTES = 107
@@ -120,6 +121,7 @@ export const configSchema = z.strictObject({
             'an array of absolute paths, such as "/usr/share/containers/oci/hooks.d"; empty for no hooks',
           ),
         ),
+      ...mountKeys,
       handlers: z
         .record(
           z

@@ -127,7 +127,6 @@ test.for<[ContainerConfig | undefined, string]>([
   [{ ...bare, ...variable('', 'x') }, 'environment variable ""'],
   [{ ...bare, mounts: [{ ...mount, hostPath: 'data' }] }, 'mounts[0].host_path is "data"'],
   [{ ...bare, mounts: [mount, { ...mount, containerPath: '' }] }, 'mounts[1].container_path is ""'],
-  [{ ...bare, mounts: [{ ...mount, imageSubPath: 'a' }] }, 'mounts[0].image_sub_path is set, but no image'],
   [full({ 'mounts.0.propagation': 3 }), 'mounts[0].propagation is 3: it may be 0, 1, 2'],
   [full({ 'devices.0.permissions': 'rx' }), 'devices[0].permissions is rx'],
   [full({ 'devices.0.hostPath': 'null' }), 'devices[0].host_path is "null"'],
@@ -175,7 +174,6 @@ const weakening: readonly (readonly [path: string, value: unknown, says: string]
 test.for([
   ...weakening,
   [`${security}.namespaceOptions.usernsOptions`, { mode: 0, uids: [mapping], gids: [] }, 'a user namespace'],
-  ['mounts.0.image', image, 'mounts[0].image: an image volume'],
   ['mounts.0.uidMappings', [mapping], 'mounts[0].uidMappings: an idmapped mount'],
   ['mounts.0.gidMappings', [mapping], 'mounts[0].gidMappings: an idmapped mount'],
 ] as const)('%s would weaken the container or be lost, and is refused by name: %#', ([path, value, says]) => {

@@ -25,7 +25,7 @@ export function containerStatusToWire(record: ContainerRecord): wire.ContainerSt
   return {
     ...container,
     ...lifeOf(record.state),
-    mounts: spec.mounts.map(mountToWire),
+    mounts: spec.mounts.map((mount) => mountToWire(mount, record.imageVolumes)),
     logPath: record.logFile,
     resources: { linux: resourcesToWire(spec.resources), windows: undefined },
     user: {

@@ -3,9 +3,9 @@ import { convertMountOptions } from './convert-mount-options.ts'
 
 const convert = (...options: string[]) => convertMountOptions(options, 'mounts[0].mount_options')
 
-test('what restricts a mount is passed on once', () => {
-  expect(convert('noexec', 'nodev', 'nosuid', 'noexec', 'noatime')).toEqual([
-    ...['noexec', 'nodev', 'nosuid', 'noatime'],
+test('what restricts a mount, also with all below it, is passed on once', () => {
+  expect(convert('noexec', 'nodev', 'nosuid', 'noexec', 'noatime', 'rnoexec')).toEqual([
+    ...['noexec', 'nodev', 'nosuid', 'noatime', 'rnoexec'],
   ])
   expect(convert()).toEqual([])
 })

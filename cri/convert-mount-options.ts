@@ -1,9 +1,12 @@
 import { invalidArgument } from '#lib/errors.ts'
 import { nearestName } from '#lib/names.ts'
 
-/** At most one of them. */
+/** At most one of each. */
 const accessTimes = ['noatime', 'relatime', 'strictatime']
-const allowed: readonly string[] = ['noexec', 'nosuid', 'nodev', 'nodiratime', ...accessTimes]
+const below = (options: readonly string[]): readonly string[] => options.map((option) => `r${option}`)
+const exclusive = [accessTimes, below(accessTimes)]
+const plain = ['noexec', 'nosuid', 'nodev', 'nosymfollow', 'nodiratime', ...accessTimes]
+const allowed: readonly string[] = [...plain, ...below(plain)]
 
 /** What is said by a field of its own, and what an option could lift that the host forbids. */
 const remedies: { readonly [option: string]: string } = {
@@ -35,12 +38,16 @@ export function convertMountOptions(options: readonly string[], field: string): 
     if (allowed.includes(option)) continue
     const nearest = nearestName(option, allowed)
     const guess = nearest === undefined ? '' : ` (did you mean ${nearest}?)`
-    const remedy = Object.hasOwn(remedies, option) ? remedies[option] : `it may have ${allowed.join(', ')}`
+    const remedy = Object.hasOwn(remedies, option)
+      ? remedies[option]
+      : `it may have ${plain.join(', ')}, and each with an r before it for all that is mounted below`
     throw invalidArgument(`${field} has ${JSON.stringify(option)}${guess}: ${remedy}`)
   }
-  const [first, second] = accessTimes.filter((option) => options.includes(option))
-  if (second !== undefined) {
-    throw invalidArgument(`${field} has ${first} and ${second}, which contradict each other: choose one`)
+  for (const group of exclusive) {
+    const [first, second] = group.filter((option) => options.includes(option))
+    if (second !== undefined) {
+      throw invalidArgument(`${field} has ${first} and ${second}, which contradict each other: choose one`)
+    }
   }
   return [...new Set(options)]
 }

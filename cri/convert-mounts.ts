@@ -1,9 +1,10 @@
 import { posix } from 'node:path'
 import { invalidArgument } from '#lib/errors.ts'
 import * as wire from '#proto/gen/runtime/v1/api.ts'
-import type { ContainerMount, Device } from '#runtime/container/record.ts'
+import type { ContainerMount, Device, ImageVolume } from '#runtime/container/record.ts'
 import type { HostSupport } from './convert-confinement.ts'
 import { convertEnum } from './convert-enum.ts'
+import { convertImageMount, imageToWire } from './convert-image-mount.ts'
 import { convertMountOptions } from './convert-mount-options.ts'
 import { refuse } from './refuse.ts'
 
@@ -27,12 +28,19 @@ export function convertMount(mount: wire.Mount, index: number, { selinux }: Host
   })
   return {
     containerPath: absolute(mount.containerPath, `${field}.container_path`),
-    hostPath: absolute(mount.hostPath, `${field}.host_path`),
+    ...sourceOf(mount, field),
     readonly: mount.readonly,
     ...recursion(mount, field),
     propagation: propagations.fromWire(mount.propagation, `${field}.propagation`),
     ...optionsOf(mount, `${field}.mount_options`),
   }
+}
+
+function sourceOf(mount: wire.Mount, field: string): Pick<ContainerMount, 'hostPath' | 'image'> {
+  const image = convertImageMount(mount, field)
+  return image === undefined
+    ? { hostPath: absolute(mount.hostPath, `${field}.host_path`) }
+    : { hostPath: '', image }
 }
 
 const optionsOf = ({ mountOptions }: wire.Mount, field: string): Pick<ContainerMount, 'options'> =>
@@ -49,14 +57,14 @@ function recursion(mount: wire.Mount, field: string): Pick<ContainerMount, 'recu
 }
 
 function refuseMountFeatures(mount: wire.Mount, field: string): void {
-  refuse(mount.image, { field: `${field}.image`, what: 'an image volume', remedy: 'use another volume' })
-  if (mount.imageSubPath !== '') throw invalidArgument(`${field}.image_sub_path is set, but no image`)
   const idmap = { what: 'an idmapped mount', remedy: 'leave the mappings out' }
   refuse(mount.uidMappings, { field: `${field}.uidMappings`, ...idmap })
   refuse(mount.gidMappings, { field: `${field}.gidMappings`, ...idmap })
 }
 
-export function mountToWire(mount: ContainerMount): wire.Mount {
+export function mountToWire(mount: ContainerMount, volumes: readonly ImageVolume[] = []): wire.Mount {
+  const { containerPath, image } = mount
+  const digest = volumes.find((volume) => volume.containerPath === containerPath)?.digest ?? ''
   return {
     containerPath: mount.containerPath,
     hostPath: mount.hostPath,
@@ -66,8 +74,8 @@ export function mountToWire(mount: ContainerMount): wire.Mount {
     uidMappings: [],
     gidMappings: [],
     recursiveReadOnly: mount.recursiveReadonly ?? false,
-    image: undefined,
-    imageSubPath: '',
+    image: image && imageToWire(image, digest),
+    imageSubPath: image?.subPath ?? '',
     mountOptions: [...(mount.options ?? [])],
   }
 }

@@ -6,6 +6,7 @@ import { convertEnum } from './convert-enum.ts'
 import { absolute } from './convert-mounts.ts'
 import { convertSandboxNamespaces } from './convert-namespaces.ts'
 import { requireUserOfGroup } from './convert-security-context.ts'
+import { convertShmSize } from './convert-shm-size.ts'
 import { convertSysctls } from './convert-sysctls.ts'
 import { ignored } from './ignored.ts'
 import { within } from './refuse.ts'
@@ -46,12 +47,18 @@ export function convertSandboxConfig(
       portMappings: config.portMappings.map(convertPortMapping),
       labels: { ...config.labels },
       annotations: { ...config.annotations },
+      ...shmSizeOf(config),
       cgroupParent: convertCgroupParent(linux.cgroupParent),
       sysctls: convertSysctls(linux.sysctls, namespaces),
       namespaces,
       privileged: securityContext.privileged,
     }
   })
+}
+
+function shmSizeOf({ annotations }: wire.PodSandboxConfig): Pick<SandboxSpec, 'shmSizeBytes'> {
+  const shmSizeBytes = convertShmSize(annotations)
+  return shmSizeBytes === undefined ? {} : { shmSizeBytes }
 }
 
 function convertMetadata(metadata: wire.PodSandboxMetadata | undefined): PodMetadata {

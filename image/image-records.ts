@@ -19,7 +19,7 @@ export interface ImageRecords extends Disposable {
   /** Forgets a layer that is lost with the images that need it; answers their ids. */
   dropLostLayer(layerNumber: number): readonly string[]
 
-  /** The layers of a container's root file system, base first. */
+  /** The layers of a container's root file system (by its id) or image volume (by `ID/INDEX`), base first. */
   rootfs(containerId: string): readonly number[] | undefined
   putRootfs(containerId: string, imageId: string): void
   removeRootfs(containerId: string): void

@@ -2,9 +2,11 @@ import { mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Log } from '#lib/log.ts'
 import { DiskUsage } from '#linux/disk-usage.ts'
+import type { ImageVolumes } from '#runtime/image-volumes-port.ts'
 import type { Clock, ImageRootfs } from '#runtime/ports.ts'
 import type { ImageRecords } from './image-records.ts'
 import { LocalImageStore } from './image-store.ts'
+import { createImageVolumes } from './image-volumes.ts'
 import { LayerStore } from './layer-store.ts'
 import { createRootfs, type RootfsOptions } from './rootfs.ts'
 import { Trash } from './trash.ts'
@@ -13,6 +15,8 @@ import { UntarPool } from './untar-pool.ts'
 import { WrittenUsages } from './written-usages.ts'
 
 export interface ImagesOptions extends Pick<RootfsOptions, 'mountPoint'> {
+  /** Where image volumes are mounted. */
+  readonly volumesDirectory: string
   /** Layers, records and what containers write lie in it. */
   readonly root: string
   readonly records: ImageRecords
@@ -28,6 +32,7 @@ export interface ImagesOptions extends Pick<RootfsOptions, 'mountPoint'> {
 export interface Images extends AsyncDisposable {
   readonly store: LocalImageStore
   readonly rootfs: ImageRootfs
+  readonly volumes: ImageVolumes
   /** For files that need not outlive the process: see import.ts. */
   readonly temporaryDirectory: string
   /** Resolves when what was removed is deleted. */
@@ -81,7 +86,9 @@ export function openImages(options: ImagesOptions): Images {
       layers,
       trash,
       written,
+      pool,
     }),
+    volumes: createImageVolumes({ directory: options.volumesDirectory, images: store, layers, records }),
     temporaryDirectory: directory('trash'),
     settled: () => trash.settled(),
     async [Symbol.asyncDispose]() {

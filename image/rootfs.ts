@@ -14,14 +14,16 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { CriError, errnoOf, notFound } from '#lib/errors.ts'
-import { getExtendedAttribute, openInRoot, unmount } from '#linux/libc.ts'
+import { openInRoot, unmount } from '#linux/libc.ts'
 import { isMounted, type OverlayLayers, overlayMounter } from '#linux/overlay.ts'
 import type { ImageRootfs, LocalImage } from '#runtime/ports.ts'
 import type { ImageRecords } from './image-records.ts'
-import type { ImageStore } from './image-source.ts'
+import type { ImageRecord, ImageStore } from './image-source.ts'
 import type { LayerStore } from './layer-store.ts'
 import { isImageId, parseReference } from './reference.ts'
 import type { Trash } from './trash.ts'
+import type { UntarPool } from './untar-pool.ts'
+import { visibleLayers } from './visible-layers.ts'
 import type { WrittenUsages } from './written-usages.ts'
 
 export interface RootfsOptions {
@@ -34,6 +36,7 @@ export interface RootfsOptions {
   readonly records: ImageRecords
   readonly trash: Trash
   readonly written: Pick<WrittenUsages, 'of' | 'forget'>
+  readonly pool: Pick<UntarPool, 'copyFromRoot'>
 }
 
 const FILE_LIMIT_BYTES = 1 << 20
@@ -41,14 +44,14 @@ const O_PATH = 0o10000000
 
 /** Root file systems of containers: the image's layers and one to write into, by overlayfs. */
 export function createRootfs(options: RootfsOptions): ImageRootfs {
-  const { directory, mountPoint, images, layers, records, trash, written } = options
+  const { directory, mountPoint, images, layers, records, trash, written, pool } = options
   const mountOverlay = overlayMounter()
   const ownDirectory = (containerId: string): string => join(directory, containerId)
 
   return {
     async resolve(reference): Promise<LocalImage> {
       const image = images.find(reference) ?? images.find(fullName(reference))
-      if (image !== undefined) return { id: image.id, config: image.config }
+      if (image !== undefined) return localImage(image)
       throw new CriError('not-found', `image ${reference} is not here: pull it first`)
     },
 
@@ -84,9 +87,22 @@ export function createRootfs(options: RootfsOptions): ImageRootfs {
 
     written: (containerId) => written.of(containerId),
 
-    leftovers: () => records.rootfsIds(),
+    async makeVolume(containerId, index, path) {
+      const volumes = join(ownDirectory(containerId), 'volumes')
+      const target = join(volumes, `${index}`)
+      mkdirSync(volumes, { recursive: true, mode: 0o711 })
+      await pool.copyFromRoot(mountPoint(containerId), path, target)
+      return target
+    },
+
+    leftovers: () => records.rootfsIds().filter((id) => !id.includes('/')),
   }
 }
+
+const localImage = ({ id, config, digests: [digest] }: ImageRecord): LocalImage => ({
+  ...{ id, config },
+  ...(digest === undefined ? {} : { digest }),
+})
 
 /** `docker.io/library/busybox:latest` of `busybox`; an id is its own. Throws invalid-argument. */
 function fullName(reference: string): string {
@@ -98,7 +114,7 @@ function fullName(reference: string): string {
 /** Makes the directories of an overlay; what was written before stays. `paths`: the layers, base first. */
 function prepare(home: string, paths: readonly string[]): OverlayLayers {
   const empty = join(home, 'empty')
-  const [top = empty, ...below] = visible(paths)
+  const [top = empty, ...below] = visibleLayers(paths)
   const overlay = { lower: [top, ...below] as const, upper: join(home, 'upper'), work: join(home, 'work') }
   mkdirSync(home, { recursive: true, mode: 0o711 })
   if (top === empty) mkdirSync(empty, { recursive: true })
@@ -107,15 +123,6 @@ function prepare(home: string, paths: readonly string[]): OverlayLayers {
   mkdirSync(overlay.work, { mode: 0o700 })
   if (statSync(overlay.upper, { throwIfNoEntry: false }) === undefined) makeUpper(overlay.upper, top)
   return overlay
-}
-
-/** The layers that are seen, top first: one that an image has twice at its upper place, none below an opaque root. */
-function visible(paths: readonly string[]): readonly string[] {
-  const topFirst = [...new Set(paths.toReversed())]
-  const opaque = topFirst.findIndex(
-    (path) => getExtendedAttribute(path, 'trusted.overlay.opaque') !== undefined,
-  )
-  return opaque < 0 ? topFirst : topFirst.slice(0, opaque + 1)
 }
 
 /** The root directory's owner and mode are those of the upper directory. */

@@ -19,6 +19,13 @@ export type UntarRequest =
       readonly diffId: string
       readonly limits: UntarLimits
     }
+  | {
+      readonly task: 'copy'
+      readonly port: MessagePort
+      readonly root: string
+      readonly path: string
+      readonly target: string
+    }
   | { readonly task: 'remove'; readonly port: MessagePort; readonly path: string }
 
 /** A layer beyond these is refused: nobody's disk is filled by a small download. */

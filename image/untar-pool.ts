@@ -28,7 +28,7 @@ interface Thread {
 const WINDOW = 16
 const PIECE_BYTES = 256 << 10
 
-/** Threads that unpack layers and delete trees: at most `maxThreads`, started when needed, ended when idle. */
+/** Threads that unpack layers, copy and delete trees: at most `maxThreads`, started when needed, ended when idle. */
 export class UntarPool implements AsyncDisposable {
   readonly #threads = new Set<Thread>()
   readonly #maxThreads: number
@@ -77,6 +77,12 @@ export class UntarPool implements AsyncDisposable {
   async remove(path: string): Promise<void> {
     const { port1, port2 } = new MessageChannel()
     await this.#run({ task: 'remove', port: port2, path }, port1, () => {})
+  }
+
+  /** See copy-tree.ts. */
+  async copyFromRoot(root: string, path: string, target: string): Promise<void> {
+    const { port1, port2 } = new MessageChannel()
+    await this.#run({ task: 'copy', port: port2, root, path, target }, port1, () => {})
   }
 
   /** Ends at once: what runs fails as cancelled. */

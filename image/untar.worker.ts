@@ -3,27 +3,29 @@ import { mkdirSync, rmSync } from 'node:fs'
 import { pipeline } from 'node:stream/promises'
 import { type MessagePort, parentPort } from 'node:worker_threads'
 import { CriError, describeError, errnoOf, invalidArgument } from '#lib/errors.ts'
+import { copyFromRoot } from './copy-tree.ts'
 import { createDecoder } from './layer-decoder.ts'
 import { LayerWriter } from './layer-writer.ts'
 import { TarReader } from './tar-reader.ts'
 import type { FromWorker, ToWorker, UntarRequest } from './untar-messages.ts'
 
 /**
- * The thread that unpacks layers and deletes trees, with synchronous file calls. Several jobs may run at once:
+ * The thread that unpacks layers, copies and deletes trees, with synchronous file calls. Several jobs may run at once:
  * one gets on while another waits for its network. Bytes → digest → decompress → diff id → tar → files, in one pass.
  */
 if (parentPort === null) throw new Error('this file is a worker')
 parentPort.on('message', (request: UntarRequest) => {
   const reply = (message: FromWorker): void => request.port.postMessage(message)
-  const work = request.task === 'untar' ? untar(request) : remove(request.path)
   // The pool closes the port when it has the answer: a close from here might overtake it.
-  work.then(reply, (error: unknown) => reply(failureOf(error)))
+  perform(request).then(reply, (error: unknown) => reply(failureOf(error)))
 })
 
 type Done = Extract<FromWorker, { answer: 'done' }>
 
-async function remove(path: string): Promise<Done> {
-  rmSync(path, { recursive: true, force: true, maxRetries: 3 })
+async function perform(request: UntarRequest): Promise<Done> {
+  if (request.task === 'untar') return untar(request)
+  if (request.task === 'copy') copyFromRoot(request.root, request.path, request.target)
+  else rmSync(request.path, { recursive: true, force: true, maxRetries: 3 })
   return { answer: 'done', usage: { usedBytes: 0, usedInodes: 0 }, compressedBytes: 0 }
 }
 

@@ -74,6 +74,7 @@ const natives = {
   pidfdSignal: declare('long syscall(long number, int pidfd, int signal, void *info, unsigned int flags)'),
 }
 
+export const MS_RDONLY = 0x1
 export const MS_NOSUID = 0x2
 export const MS_NODEV = 0x4
 export const MS_NOEXEC = 0x8

@@ -11,6 +11,8 @@ const natives = {
   lsetxattr: libc.func(
     'int lsetxattr(const void *path, const char *name, const void *value, size_t size, int flags)',
   ),
+  llistxattr: libc.func('long llistxattr(const void *path, void *names, size_t size)'),
+  lgetxattr: libc.func('long lgetxattr(const void *path, const char *name, void *value, size_t size)'),
   utimensat: libc.func('int utimensat(int directory, const void *path, const void *times, int flags)'),
   futimens: libc.func('int futimens(int fd, const void *times)'),
 }
@@ -35,6 +37,30 @@ export function setXattr(path: string, name: string, value: Buffer): void {
     'lsetxattr',
     `${name} on ${readable(path)}`,
   )
+}
+
+/** Of a file's extended attributes, in latin1. */
+export function xattrNames(path: string): readonly string[] {
+  const names = filled('llistxattr', path, (buffer) =>
+    natives.llistxattr(terminated(path), buffer, buffer.length),
+  )
+  return names === undefined ? [] : names.toString('latin1').split('\0').slice(0, -1)
+}
+
+/** Undefined when the file has none of that name. */
+export const getXattr = (path: string, name: string): Buffer | undefined =>
+  filled('lgetxattr', `${name} on ${path}`, (buffer) =>
+    natives.lgetxattr(terminated(path), name, buffer, buffer.length),
+  )
+
+/** What a call writes into a buffer: the kernel's limit for both, 64 KiB. */
+function filled(syscall: string, subject: string, fill: (buffer: Buffer) => number): Buffer | undefined {
+  const buffer = Buffer.alloc(65_536)
+  const size = Number(fill(buffer))
+  if (size >= 0) return buffer.subarray(0, size)
+  const failure = new SystemError(syscall, readable(subject), koffi.errno())
+  if (failure.code === 'ENODATA' || failure.code === 'EOPNOTSUPP') return undefined
+  throw failure
 }
 
 /** Sets the time of modification and of access. */

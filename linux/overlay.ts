@@ -1,7 +1,7 @@
 import { closeSync, openSync, statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { CriError, errnoOf } from '#lib/errors.ts'
-import { mount } from './libc.ts'
+import { MS_NODEV, MS_NOSUID, MS_RDONLY, mount } from './libc.ts'
 
 /** Directories of one overlay. */
 export interface OverlayLayers {
@@ -11,6 +11,7 @@ export interface OverlayLayers {
   /** Empty, beside `upper` on its file system. */
   readonly work: string
 }
+type ReadonlyLayers = Pick<OverlayLayers, 'lower'>
 
 /** What mount(2) takes of options: a page with its end. */
 const OPTIONS_LIMIT_BYTES = 4095
@@ -32,16 +33,27 @@ export function overlayMounter(): (layers: OverlayLayers, target: string) => voi
   }
 }
 
+/** Mounts directories over each other, top first, at least two: nobody can write there, and it holds no devices. */
+export function mountReadonlyOverlay(lower: readonly string[], target: string): void {
+  const [top = '', ...below] = lower
+  mountOverlay({ lower: [top, ...below] }, target, [], MS_RDONLY | MS_NOSUID | MS_NODEV)
+}
+
 /** True when `path` is a directory that something is mounted on. */
 export function isMounted(path: string): boolean {
   const own = statSync(path, { throwIfNoEntry: false })
   return own !== undefined && own.dev !== statSync(dirname(path)).dev
 }
 
-function mountOverlay(layers: OverlayLayers, target: string, extra: readonly string[]): void {
+function mountOverlay(
+  layers: OverlayLayers | ReadonlyLayers,
+  target: string,
+  extra: readonly string[],
+  flags = 0,
+): void {
   const options = overlayOptions(layers, layers.lower, extra)
   if (Buffer.byteLength(options) <= OPTIONS_LIMIT_BYTES) {
-    mount('overlay', target, 'overlay', 0, options)
+    mount('overlay', target, 'overlay', flags, options)
     return
   }
   // The kernel resolves the paths during the call: a short name for their directory will do.
@@ -50,13 +62,13 @@ function mountOverlay(layers: OverlayLayers, target: string, extra: readonly str
     const short = layers.lower.map((path) => join('/proc/self/fd', `${fd}`, basename(path)))
     const shortest = overlayOptions(layers, short, extra)
     if (Buffer.byteLength(shortest) > OPTIONS_LIMIT_BYTES) throw tooManyLayers(layers, target, shortest)
-    mount('overlay', target, 'overlay', 0, shortest)
+    mount('overlay', target, 'overlay', flags, shortest)
   } finally {
     closeSync(fd)
   }
 }
 
-const tooManyLayers = ({ lower }: OverlayLayers, target: string, options: string): CriError =>
+const tooManyLayers = ({ lower }: ReadonlyLayers, target: string, options: string): CriError =>
   new CriError(
     'failed-precondition',
     `mount overlay on ${target}: ${lower.length} layers are too many: their names take ${Buffer.byteLength(options)} bytes, ` +
@@ -64,14 +76,13 @@ const tooManyLayers = ({ lower }: OverlayLayers, target: string, options: string
   )
 
 function overlayOptions(
-  { upper, work }: OverlayLayers,
+  layers: OverlayLayers | ReadonlyLayers,
   lower: readonly string[],
   extra: readonly string[],
 ): string {
   return [
     `lowerdir=${lower.map(escaped).join(':')}`,
-    `upperdir=${escaped(upper)}`,
-    `workdir=${escaped(work)}`,
+    ...('upper' in layers ? [`upperdir=${escaped(layers.upper)}`, `workdir=${escaped(layers.work)}`] : []),
     'index=off',
     'metacopy=off',
     'redirect_dir=nofollow',

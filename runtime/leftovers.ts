@@ -6,6 +6,7 @@ import type { RuntimeContext } from './runtime-context.ts'
 /** The ids of all that something is left of on the host, containers before pod sandboxes, with and without a record. */
 export async function leftoverIds(ports: RuntimePorts): Promise<ReadonlySet<string>> {
   return new Set([
+    ...ports.imageVolumes.leftovers(),
     ...ports.rootfs.leftovers(),
     ...(await ports.monitor.leftovers()),
     ...(await ports.network.leftovers()),

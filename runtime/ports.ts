@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream'
 import type { ContainerRecord, Device } from './container/record.ts'
+import type { ImageVolumes } from './image-volumes-port.ts'
 import type { CdiDevices, HookDirectories } from './injection-port.ts'
 import type { ContainerMonitor } from './monitor-port.ts'
 import type { DnsConfig, PodMetadata, PortMapping, SandboxRecord, StringMap } from './pod-sandbox/record.ts'
@@ -129,6 +130,8 @@ export interface LocalImage {
   /** `sha256:` and 64 digits: the digest of its config. */
   readonly id: string
   readonly config: ImageConfig
+  /** `NAME@sha256:…`, where it was pulled by a name. */
+  readonly digest?: string
 }
 
 /** Images as containers see them. */
@@ -143,6 +146,8 @@ export interface ImageRootfs {
   remove(containerId: string): Promise<void>
   /** What the container wrote, as it was measured last; asking sees to it that it is measured again. */
   written(containerId: string): WrittenUsage | undefined
+  /** Makes the container's `index`th directory, with what its image has at the path; it goes with `remove`. */
+  makeVolume(containerId: string, index: number, path: string): Promise<string>
   /** The containers that something of a root file system is left of. */
   leftovers(): readonly string[]
   /** A file of the mounted root file system with links kept inside; undefined when there is none. At most 1 MiB. */
@@ -235,6 +240,7 @@ export interface RuntimePorts {
   readonly files: SandboxFiles
   readonly podCgroups: PodCgroups
   readonly rootfs: ImageRootfs
+  readonly imageVolumes: ImageVolumes
   readonly monitor: ContainerMonitor
   readonly hostPaths: HostPaths
   readonly locks: ObjectLocks

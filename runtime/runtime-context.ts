@@ -1,5 +1,6 @@
 import type { Log } from '#lib/log.ts'
 import type { RuntimeHandler } from './handler.ts'
+import type { MountSettings } from './mount-settings.ts'
 import type { HostFacts, RuntimePorts } from './ports.ts'
 
 export interface RuntimeOptions {
@@ -16,6 +17,7 @@ export interface RuntimeOptions {
   readonly hostname: () => string
   /** Throws failed-precondition for one that is not configured (any more). */
   readonly handler: (name: string) => RuntimeHandler
+  readonly mounts: MountSettings
   /** Nanoseconds since 1970, in decimal. */
   readonly nowNs: () => string
 }

@@ -15,7 +15,7 @@ export function sampleHandler(
       netDevices: false,
       rdtSchemata: false,
       rdtMonitoring: false,
-      mountOptions: undefined,
+      mountOptions: name === 'runc' ? ['nosymfollow', 'rnoexec'] : undefined,
       ...features,
     },
     settings: {

@@ -14,6 +14,8 @@ export interface Paths {
   readonly exits: string
   readonly locks: string
   readonly podCgroups: string
+  /** Where image volumes are mounted. */
+  readonly imageVolumes: string
   /** All directories below state: the state directory itself may hold the CRI socket, which a group may use. */
   readonly privateState: readonly string[]
   sandbox(id: string): SandboxPaths
@@ -46,9 +48,18 @@ export function createPaths({ root, state }: { readonly root: string; readonly s
     exits: join(state, 'exits'),
     locks: join(state, 'locks'),
     podCgroups: join(state, 'cgroups'),
-    privateState: ['ns', 'sandboxes', 'containers', 'exits', 'locks', 'cgroups', 'rootfs', 'oci'].map(
-      (name) => join(state, name),
-    ),
+    imageVolumes: join(state, 'volumes'),
+    privateState: [
+      'ns',
+      'sandboxes',
+      'containers',
+      'exits',
+      'locks',
+      'cgroups',
+      'rootfs',
+      'volumes',
+      'oci',
+    ].map((name) => join(state, name)),
     sandbox(id) {
       const at = (name: string): string => join(state, 'sandboxes', id, name)
       return {

@@ -39,6 +39,7 @@ const sandboxSpec = z.looseObject({
   ),
   labels: stringMap,
   annotations: stringMap,
+  shmSizeBytes: int.optional(),
   cgroupParent: z.string(),
   sysctls: stringMap,
   namespaces: z.looseObject({
@@ -84,6 +85,9 @@ const containerMount = z.looseObject({
   recursiveReadonly: z.boolean().optional(),
   propagation: z.enum(['private', 'host-to-container', 'bidirectional']),
   options: strings.optional(),
+  image: z
+    .looseObject({ reference: z.string(), userSpecifiedImage: z.string(), subPath: z.string() })
+    .optional(),
 } satisfies ShapeOf<ContainerMount>)
 
 const userRequest = z.looseObject({
@@ -137,6 +141,9 @@ export const containerRecordSchema = z.looseObject({
   spec: containerSpec as z.ZodType<ContainerSpec>,
   handler: z.string(),
   imageId: z.string(),
+  imageVolumes: z
+    .array(z.looseObject({ containerPath: z.string(), imageId: z.string(), digest: z.string() }))
+    .optional(),
   user: z.looseObject({ uid: int, gid: int, additionalGids: z.array(int) }),
   logFile: z.string(),
   stopSignal: z.string(),

@@ -6,6 +6,13 @@ import type { Process, SandboxRecord } from '../pod-sandbox/record.ts'
 import type { HostDevice, LocalImage, NamespacePaths } from '../ports.ts'
 import type { RuntimeContext } from '../runtime-context.ts'
 import { inject, readInjections } from './injections.ts'
+import {
+  defaultMounts,
+  imageDefinedMounts,
+  mountImageVolumes,
+  mountSources,
+  requireMountFeatures,
+} from './mounts.ts'
 import type { ContainerRecord, ResolvedUser } from './record.ts'
 
 export interface BroughtUp {
@@ -27,17 +34,21 @@ export async function bringUpContainer(
 ): Promise<BroughtUp> {
   const { id, spec } = record
   const { ports, host, options } = context
-  requireMountFeatures(record, options)
+  requireMountFeatures(record, context)
   const foreign = Promise.all([
     mountSources(record, context),
+    defaultMounts(context),
     devices(record, context),
     readInjections(record, context),
     makeLogDirectory(record, sandbox, context),
   ])
   const mounted = ports.rootfs.mount(id, record.imageId)
-  await Promise.allSettled([foreign, mounted]) // Neither may still act when a failure of the other is torn down.
-  const [sources, hostDevices, injections] = await foreign
+  const imageSources = mountImageVolumes(record, context)
+  // None may still act when a failure of another is torn down.
+  await Promise.allSettled([foreign, mounted, imageSources])
+  const [sources, defaults, hostDevices, injections] = await foreign
   const rootfsPath = await mounted
+  const volumes = await imageDefinedMounts(record, image, defaults, context)
   const [passwd, group] = await Promise.all([
     ports.rootfs.readFile(id, '/etc/passwd'),
     ports.rootfs.readFile(id, '/etc/group'),
@@ -55,7 +66,8 @@ export async function bringUpContainer(
     rootfsPath,
     namespaces: namespacesOf(record, sandbox, await ports.namespaces.find(sandbox.id), targetInit),
     sandboxFiles: { ...files, shm: sandbox.spec.namespaces.ipc === 'pod' ? files.shm : undefined },
-    mountSources: sources,
+    mountSources: new Map([...sources, ...(await imageSources)]),
+    extraMounts: [...defaults, ...volumes],
     devices: hostDevices,
     host,
     hostname: options.hostname(),
@@ -71,17 +83,6 @@ export async function bringUpContainer(
   return { user, ...started }
 }
 
-/** An OCI runtime that does not know the option would mount what is below read-write. */
-function requireMountFeatures({ spec, handler }: ContainerRecord, options: RuntimeContext['options']): void {
-  const asked = spec.mounts.find(({ recursiveReadonly }) => recursiveReadonly === true)
-  if (asked === undefined || options.handler(handler).features.recursiveReadonlyMounts) return
-  throw new CriError(
-    'failed-precondition',
-    `mount of ${asked.hostPath} at ${asked.containerPath}: runtime handler ${handler} can't make it recursively read-only ` +
-      '(its `features` has no mount option rro): use a newer OCI runtime, or leave recursive_read_only out',
-  )
-}
-
 /** The pod's, again: someone may have cleaned up. The monitor makes what is below it. */
 async function makeLogDirectory(
   { logFile }: ContainerRecord,
@@ -89,18 +90,6 @@ async function makeLogDirectory(
   { ports }: RuntimeContext,
 ): Promise<void> {
   if (logFile !== '') await ports.hostPaths.makeLogDirectory(spec.logDirectory)
-}
-
-async function mountSources({ spec }: ContainerRecord, { ports }: RuntimeContext) {
-  const sources = await Promise.all(
-    spec.mounts.map(async ({ hostPath }) => {
-      const propagates = spec.mounts.some(
-        (mount) => mount.hostPath === hostPath && mount.propagation !== 'private',
-      )
-      return [hostPath, await ports.hostPaths.mountSource(hostPath, { propagates })] as const
-    }),
-  )
-  return new Map(sources)
 }
 
 /** All of the host's for a privileged container, unless its handler keeps them; then those asked for. */

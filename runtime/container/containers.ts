@@ -12,6 +12,7 @@ import type { ContainerService } from '../services.ts'
 import { bringUpContainer } from './bring-up.ts'
 import { notRunning } from './commands.ts'
 import { ExitFollower } from './exit-follower.ts'
+import { resolveImageVolumes } from './mounts.ts'
 import type { ContainerRecord, ContainerSpec, Resources } from './record.ts'
 import { transition } from './state.ts'
 import { stopSignalOf } from './stop-signal.ts'
@@ -68,9 +69,11 @@ export class Containers implements ContainerService {
       spec.security.namespaces.pid === 'target'
         ? this.#initOf(spec.security.namespaces.targetId, sandbox)
         : undefined
+    const imageVolumes = await resolveImageVolumes(spec, this.#context)
     const id = newId()
     const record: ContainerRecord = {
       ...{ id, spec, handler: sandbox.spec.handler, imageId: image.id, user: NOBODY_YET },
+      ...(imageVolumes.length === 0 ? {} : { imageVolumes }),
       logFile:
         spec.logPath === '' || sandbox.spec.logDirectory === ''
           ? ''

@@ -9,6 +9,21 @@ export interface ContainerMount {
   readonly propagation: 'private' | 'host-to-container' | 'bidirectional'
   /** Of mount(8), beside those that the fields above stand for: noexec, rnosuid, noatime … */
   readonly options?: readonly string[]
+  /** Of an image volume, which has no host path. */
+  readonly image?: {
+    readonly reference: string
+    readonly userSpecifiedImage: string
+    /** A directory of it; '' for all of it. */
+    readonly subPath: string
+  }
+}
+
+/** What the image of an image volume was when the container was made. */
+export interface ImageVolume {
+  readonly containerPath: string
+  readonly imageId: string
+  /** `NAME@sha256:…` where the image has one, else its id. */
+  readonly digest: string
 }
 
 export interface Device {
@@ -124,6 +139,8 @@ export interface ContainerRecord {
   readonly handler: string
   /** The image's id, as PullImage and ListImages answer it. */
   readonly imageId: string
+  /** None before there were image volumes. */
+  readonly imageVolumes?: readonly ImageVolume[]
   readonly user: ResolvedUser
   /** Absolute; '' for no log. */
   readonly logFile: string

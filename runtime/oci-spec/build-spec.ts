@@ -7,7 +7,7 @@ import { allowedAnnotations } from './allowed-annotations.ts'
 import { onBaseSpec } from './base-spec.ts'
 import { buildDevices } from './devices.ts'
 import { buildMounts, type SandboxFilePaths } from './mounts.ts'
-import type { OciNamespace, OciSpec } from './oci-spec.ts'
+import type { OciMount, OciNamespace, OciSpec } from './oci-spec.ts'
 import { buildProcess } from './process.ts'
 import { toOciResources } from './resources.ts'
 
@@ -22,8 +22,10 @@ export interface OciSpecInput {
   readonly rootfsPath: string
   readonly namespaces: ContainerNamespaces
   readonly sandboxFiles: SandboxFilePaths
-  /** What HostPaths.mountSource answered, by the host path of the request. */
+  /** Where each mount of the request comes from, by its `sourceKey`. */
   readonly mountSources: ReadonlyMap<string, MountSource>
+  /** Beside those of the request, which go first; no two at one place. */
+  readonly extraMounts: readonly OciMount[]
   /** The devices asked for; where the container is privileged, all of the host's first. */
   readonly devices: readonly HostDevice[]
   readonly host: HostFacts

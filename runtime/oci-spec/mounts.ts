@@ -16,6 +16,7 @@ export interface MountsInput {
   readonly container: Pick<ContainerSpec, 'mounts' | 'security'>
   readonly sandboxFiles: SandboxFilePaths
   readonly mountSources: ReadonlyMap<string, MountSource>
+  readonly extraMounts: readonly OciMount[]
   readonly host: Pick<HostFacts, 'cgroupVersion'>
 }
 
@@ -26,7 +27,7 @@ type RootfsPropagation = 'rslave' | 'rshared' | undefined
  * What the request mounts replaces a mount of ours at the same path, and its /dev all that lies below ours.
  * Throws failed-precondition where a source can't propagate as it is asked to.
  */
-export function buildMounts({ container, sandboxFiles, mountSources, host }: MountsInput): {
+export function buildMounts({ container, sandboxFiles, mountSources, extraMounts, host }: MountsInput): {
   readonly mounts: readonly OciMount[]
   readonly rootfsPropagation: RootfsPropagation
 } {
@@ -43,8 +44,9 @@ export function buildMounts({ container, sandboxFiles, mountSources, host }: Mou
   const kernel = [...kernelMounts(access), cgroups].filter(
     ({ destination }) => !asked.has(destination) && !(asked.has('/dev') && destination.startsWith('/dev/')),
   )
+  const extra = extraMounts.filter(({ destination }) => !asked.has(destination))
   return {
-    mounts: [...kernel, ...wanted.toSorted((a, b) => depth(a) - depth(b)).map(toBind)],
+    mounts: [...kernel, ...[...wanted.map(toBind), ...extra].toSorted((a, b) => depth(a) - depth(b))],
     rootfsPropagation: rootfsPropagation(mounts),
   }
 }
@@ -52,7 +54,7 @@ export function buildMounts({ container, sandboxFiles, mountSources, host }: Mou
 type BindMount = ContainerMount & { readonly source: MountSource }
 
 const clean = (path: string): string => posix.resolve('/', path)
-const depth = ({ containerPath }: ContainerMount): number => clean(containerPath).split('/').length
+const depth = ({ destination }: OciMount): number => clean(destination).split('/').length
 
 const propagationOptions = {
   private: 'rprivate',
@@ -76,14 +78,29 @@ function toBind(mount: BindMount): OciMount {
   }
 }
 
+/** By what the source of a mount is looked up: a host path, or an image at a container path. */
+export const sourceKey = ({ image, hostPath, containerPath }: ContainerMount): string =>
+  image === undefined ? hostPath : `image at ${containerPath}`
+
+/** Whether a file of the pod or a file system of the kernel is mounted there. */
+export function isOwnDestination(path: string): boolean {
+  const podPaths = ['/etc/hostname', '/etc/hosts', '/etc/resolv.conf', '/dev/shm']
+  return (
+    podPaths.includes(path) ||
+    path === CGROUPS ||
+    kernelMounts('ro').some(({ destination }) => destination === path)
+  )
+}
+
 function sourceOf(mount: ContainerMount, sources: ReadonlyMap<string, MountSource>): MountSource {
-  const { containerPath, hostPath, propagation } = mount
+  const { containerPath, propagation } = mount
+  const hostPath = mount.image === undefined ? mount.hostPath : `image ${mount.image.reference}`
   if (clean(containerPath) === '/') {
     throw invalidArgument(
       `mount of ${hostPath} at container path "${containerPath}": give a path below /, which is the image's`,
     )
   }
-  const source = sources.get(hostPath)
+  const source = sources.get(sourceKey(mount))
   if (source === undefined) throw new Error(`mount source ${hostPath} was not looked up`)
   const passesOn = source.propagation ?? 'shared'
   const fits =

@@ -103,6 +103,7 @@ export const sampleInput: OciSpecInput = {
   namespaces: { network: '/ns/net', ipc: '/ns/ipc', uts: '/ns/uts', pid: 'private' },
   sandboxFiles: { resolvConf: '/s/resolv.conf', hosts: '/s/hosts', hostname: '/s/hostname', shm: '/s/shm' },
   mountSources: new Map(),
+  extraMounts: [],
   devices: [],
   host: sampleHost,
   hostname: 'node-1',

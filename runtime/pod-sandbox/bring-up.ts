@@ -4,8 +4,6 @@ import type { NamespacePaths, NewNamespaces } from '../ports.ts'
 import type { RuntimeContext } from '../runtime-context.ts'
 import type { Process, SandboxRecord, SandboxState } from './record.ts'
 
-const SHM_SIZE_BYTES = 64 << 20
-
 /** Makes all that a sandbox consists of. What it leaves behind when it throws, `teardownSandbox` removes. */
 export async function bringUpSandbox(
   record: SandboxRecord,
@@ -33,12 +31,13 @@ export async function bringUpSandbox(
   return { phase: 'ready', ips, init: await startInit(record, namespaces, context) }
 }
 
-async function makeFiles({ id, spec }: SandboxRecord, { ports }: RuntimeContext): Promise<void> {
+async function makeFiles({ id, spec }: SandboxRecord, { ports, options }: RuntimeContext): Promise<void> {
   if (spec.logDirectory !== '') await ports.hostPaths.makeLogDirectory(spec.logDirectory)
   await ports.files.create(id, {
     hostname: spec.namespaces.network === 'pod' ? spec.hostname : '',
     dns: spec.dns,
-    shmSizeBytes: spec.namespaces.ipc === 'pod' ? SHM_SIZE_BYTES : undefined,
+    shmSizeBytes:
+      spec.namespaces.ipc === 'pod' ? (spec.shmSizeBytes ?? options.mounts.shmSizeBytes) : undefined,
     initRootfs: spec.namespaces.pid === 'pod',
   })
 }

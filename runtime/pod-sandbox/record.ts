@@ -38,6 +38,8 @@ export interface SandboxSpec {
   readonly portMappings: readonly PortMapping[]
   readonly labels: StringMap
   readonly annotations: StringMap
+  /** Of /dev/shm, where an annotation says one. */
+  readonly shmSizeBytes?: number
   /** As kubelet gave it: a path (cgroupfs) or a slice (systemd); '' when the pod has none. */
   readonly cgroupParent: string
   readonly sysctls: StringMap

@@ -37,6 +37,8 @@ export class FakeHost {
   readonly cgroupUsages = new Map<string, CgroupUsage>()
   readonly interfaces = new Map<string, readonly InterfaceUsage[]>()
   readonly written = new Map<string, WrittenUsage>()
+  /** Image volumes that are mounted, `ID/INDEX`. */
+  readonly imageVolumes = new Set<string>()
   readonly containers = new Map<string, FakeContainer>()
   /** Objects for which programs of an earlier daemon still act. */
   readonly lockHolders = new Set<string>()
@@ -90,6 +92,7 @@ export class FakeHost {
     this.namespaces.clear()
     this.files.clear()
     this.podCgroups.clear()
+    this.imageVolumes.clear()
     for (const id of this.rootfs.keys()) this.rootfs.set(id, 'unmounted')
     this.tellChange()
   }
@@ -129,6 +132,7 @@ export class FakeHost {
       ...[...this.files].map((id) => `files of ${id}`),
       ...[...this.podCgroups.values()].map((path) => `cgroup ${path}`),
       ...[...this.rootfs].map(([id, state]) => `rootfs of ${id} ${state}`),
+      ...[...this.imageVolumes].map((id) => `image volume ${id}`),
       ...containers,
       ...[...this.lockHolders].map((id) => `holder of ${id}`),
     ].sort()

@@ -1,4 +1,5 @@
 import { CriError, notFound } from '#lib/errors.ts'
+import type { ImageVolumes } from '#runtime/image-volumes-port.ts'
 import type { ContainerEdits } from '#runtime/injection-port.ts'
 import { NO_EDITS } from '#runtime/oci-spec/apply-edits.ts'
 import type {
@@ -27,7 +28,7 @@ export const busybox: LocalImage = {
     user: '',
     workingDirectory: '',
     stopSignal: '',
-    volumes: [],
+    volumes: ['/var/lib/data', '/srv'],
   },
 }
 
@@ -42,6 +43,7 @@ export function fakePorts(host: FakeHost, image: LocalImage = busybox): RuntimeP
     files: fakeFiles(host),
     podCgroups: fakePodCgroups(host),
     rootfs: fakeRootfs(host, image),
+    imageVolumes: fakeImageVolumes(host),
     monitor: new FakeMonitor(host),
     hostPaths: fakeHostPaths(host),
     locks: fakeLocks(host),
@@ -173,6 +175,11 @@ function fakeRootfs(host: FakeHost, image: LocalImage): ImageRootfs {
       host.rootfs.delete(containerId)
     },
     written: (containerId) => host.written.get(containerId),
+    async makeVolume(containerId, index, path) {
+      if (host.rootfs.get(containerId) !== 'mounted') throw new Error(`${containerId} is not mounted`)
+      if (path === '/bad') throw new CriError('failed-precondition', `${path} is a file`)
+      return `/volumes/${containerId}/${index}`
+    },
     leftovers: () => [...host.rootfs.keys()],
     async readFile(containerId, path) {
       if (host.rootfs.get(containerId) !== 'mounted') throw new Error(`${containerId} is not mounted`)
@@ -181,12 +188,34 @@ function fakeRootfs(host: FakeHost, image: LocalImage): ImageRootfs {
   }
 }
 
+function fakeImageVolumes(host: FakeHost): ImageVolumes {
+  return {
+    async mount(containerId, { index, subPath }) {
+      host.imageVolumes.add(`${containerId}/${index}`)
+      if (subPath === 'missing') throw new CriError('not-found', 'there is no directory missing in the image')
+      return `/image-volumes/${containerId}/${index}/${subPath}`
+    },
+    async remove(containerId) {
+      const container = host.containers.get(containerId)
+      if (container !== undefined && container.phase !== 'ended')
+        throw new Error(`umount ${containerId}: EBUSY`)
+      for (const key of host.imageVolumes)
+        if (key.startsWith(`${containerId}/`)) host.imageVolumes.delete(key)
+    },
+    leftovers: () => [...new Set([...host.imageVolumes].map((key) => key.split('/')[0] ?? ''))],
+  }
+}
+
 function fakeHostPaths(host: FakeHost): HostPaths {
   return {
     async makeLogDirectory(path) {
       host.logDirectories.add(path)
     },
-    mountSource: async (path) => ({ path, kind: 'directory', restrictions: [], propagation: 'shared' }),
+    async mountSource(path, { mustExist = false } = {}) {
+      if (mustExist && path.startsWith('/missing'))
+        throw new CriError('failed-precondition', `${path} does not exist`)
+      return { path, kind: 'directory', restrictions: [], propagation: 'shared' }
+    },
     devices: async () => [],
     allDevices: async () => [
       { path: '/dev/kmsg', type: 'c', major: 1, minor: 11, mode: 0o644, uid: 0, gid: 0, permissions: 'rwm' },

@@ -33,10 +33,15 @@ const pod =
     containerId: '',
   })
 
+const model = { reference: 'model', userSpecifiedImage: '', subPath: 'weights' }
+
 const specIn = (sandboxId: string) =>
   containerSpec({
     sandboxId,
-    mounts: [{ containerPath: '/data', hostPath: '/srv', readonly: true, propagation: 'private' }],
+    mounts: [
+      { containerPath: '/data', hostPath: '/srv', readonly: true, propagation: 'private' },
+      { containerPath: '/model', hostPath: '', readonly: true, propagation: 'private', image: model },
+    ],
     devices: [{ containerPath: '/dev/fuse', hostPath: '/dev/fuse', permissions: 'rw' }],
     cdiDevices: ['vendor.com/gpu=0'],
   })

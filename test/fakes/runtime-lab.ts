@@ -1,5 +1,6 @@
 import type { Log } from '#lib/log.ts'
 import type { HandlerSettings } from '#runtime/handler.ts'
+import type { MountSettings } from '#runtime/mount-settings.ts'
 import { sampleHost } from '#runtime/oci-spec/sample-input.ts'
 import type { RuntimePorts } from '#runtime/ports.ts'
 import { createRuntime, type Runtime } from '#runtime/runtime.ts'
@@ -22,6 +23,7 @@ export interface RuntimeLab {
 export function runtimeLab(
   host = new FakeHost(),
   settings: { readonly [handler: string]: Partial<HandlerSettings> } = {},
+  mounts: Partial<MountSettings> = {},
 ): RuntimeLab {
   const effects = new Effects()
   const warnings: string[] = []
@@ -47,11 +49,20 @@ export function runtimeLab(
       }),
       initPath: () => '/usr/bin/catatonit',
       handler: (name) => sampleHandler(name, settings[name]),
+      mounts: { ...fakeMountSettings, ...mounts },
       hostname: () => 'node',
       nowNs: host.nowNs,
     },
   })
-  return { host, effects, runtime, warnings, restart: () => runtimeLab(host, settings) }
+  return { host, effects, runtime, warnings, restart: () => runtimeLab(host, settings, mounts) }
+}
+
+/** What nobody has configured, with a default mount. */
+const fakeMountSettings: MountSettings = {
+  shmSizeBytes: 64 << 20,
+  imageVolumes: 'copy',
+  absentSourcesToReject: [],
+  defaults: [{ source: '/etc/pki', destination: '/etc/pki', type: 'bind', options: ['ro'] }],
 }
 
 /** All that can go on without a timer has gone on: everything in the fakes happens in microtasks. */

@@ -1,4 +1,4 @@
-import { invalidArgument } from '#lib/errors.ts'
+import { invalidArgument } from './errors.ts'
 
 const PATTERN = /^([+-]?)(\d*)(?:\.(\d*))?([eE][+-]?\d{1,2}|[KMGTPE]i|[numkMGTPE])?$/
 const LENGTH_LIMIT = 64

@@ -1,0 +1,115 @@
+import { execFileSync } from 'node:child_process'
+import {
+  chmodSync,
+  chownSync,
+  lchownSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { getXattr, makeNode, setXattr } from '#linux/overlay-files.ts'
+import { buildImage } from '#test/fixtures/image.ts'
+import { never, openImageLab } from '#test/fixtures/image-lab.ts'
+import { imageSource } from '#test/fixtures/image-sources.ts'
+import { copyFromRoot } from './copy-tree.ts'
+
+function temporaryRoot() {
+  const home = mkdtempSync('/var/lib/cri-ts-copy-')
+  mkdirSync(join(home, 'root'))
+  return {
+    root: join(home, 'root'),
+    target: join(home, 'target'),
+    [Symbol.dispose]: () => rmSync(home, { recursive: true }),
+  }
+}
+
+/** Name, type, mode, owner, device, links and time of all below, as stat(1) says it. */
+const listing = (directory: string): string =>
+  execFileSync('sh', ['-c', 'find . -exec stat -c "%n %F %a %u:%g %t,%T %h %y" {} + | sort'], {
+    cwd: directory,
+    encoding: 'utf8',
+  })
+
+test('a tree is copied with owners, modes, times, links, devices and attributes', () => {
+  using lab = temporaryRoot()
+  const data = join(lab.root, 'data')
+  mkdirSync(join(data, 'sub'), { recursive: true })
+  writeFileSync(join(data, 'sub/program'), 'program')
+  chownSync(join(data, 'sub/program'), 1000, 2000)
+  chmodSync(join(data, 'sub/program'), 0o6755)
+  const latin1 = (path: string): string => Buffer.from(path).toString('latin1')
+  setXattr(
+    latin1(join(data, 'sub/program')),
+    'security.capability',
+    Buffer.from('0100000200040000000000000000000000000000', 'hex'),
+  )
+  setXattr(latin1(join(data, 'sub')), 'user.note', Buffer.from('kept'))
+  linkSync(join(data, 'sub/program'), join(data, 'again'))
+  symlinkSync('/etc/passwd', join(data, 'link'))
+  lchownSync(join(data, 'link'), 5, 6)
+  makeNode(latin1(join(data, 'null')), 0o020666, 0x103)
+  makeNode(latin1(join(data, 'pipe')), 0o010600, 0)
+  writeFileSync(Buffer.concat([Buffer.from(`${data}/`), Buffer.from([0xe4, 0xff])]), 'latin1')
+  chownSync(data, 33, 34)
+  chmodSync(data, 0o1770)
+  utimesSync(join(data, 'sub'), 1, 2)
+  utimesSync(data, 3, 1_000_000_000)
+
+  copyFromRoot(lab.root, '/data', lab.target)
+
+  expect(listing(lab.target)).toBe(listing(data))
+  expect(readFileSync(join(lab.target, 'again'), 'utf8')).toBe('program')
+  expect(readlinkSync(join(lab.target, 'link'))).toBe('/etc/passwd')
+  expect(getXattr(latin1(join(lab.target, 'sub/program')), 'security.capability')?.length).toBe(20)
+  expect(getXattr(latin1(join(lab.target, 'sub')), 'user.note')?.toString()).toBe('kept')
+})
+
+test("links on the way stay inside the root, and what is not there is an empty directory of the root's owner", () => {
+  using lab = temporaryRoot()
+  chownSync(lab.root, 100_000, 100_000)
+  symlinkSync('/../../../../../../etc', join(lab.root, 'out'))
+  mkdirSync(join(lab.root, 'etc'))
+  writeFileSync(join(lab.root, 'etc/inside'), '')
+  copyFromRoot(lab.root, '/out', lab.target)
+  expect(readdirSync(lab.target)).toEqual(['inside'])
+  copyFromRoot(lab.root, '/missing/below', `${lab.target}-2`)
+  expect(readdirSync(`${lab.target}-2`)).toEqual([])
+  expect(lstatSync(`${lab.target}-2`)).toMatchObject({ uid: 100_000, gid: 100_000, mode: 0o040755 })
+})
+
+test('a file where a VOLUME is to be is refused', () => {
+  using lab = temporaryRoot()
+  writeFileSync(join(lab.root, 'file'), '')
+  expect(() => copyFromRoot(lab.root, '/file', lab.target)).toThrow(
+    'the image has a VOLUME at /file, and a file there',
+  )
+})
+
+test("a volume of a container has what its image has there, and goes with the container's root file system", async () => {
+  await using lab = openImageLab()
+  const { rootfs, store } = lab.images
+  const layer = [{ name: 'data/file', content: 'of the image', uid: 7 }]
+  const id = await store.add(imageSource(buildImage({ layers: [layer] }), {}), never)
+  await rootfs.mount('c1', id)
+  const path = await rootfs.makeVolume('c1', 0, '/data')
+  expect(readFileSync(join(path, 'file'), 'utf8')).toBe('of the image')
+  expect(lstatSync(join(path, 'file')).uid).toBe(7)
+  expect(readdirSync(await rootfs.makeVolume('c1', 1, '/none'))).toEqual([])
+  await expect(rootfs.makeVolume('c1', 2, '/data/file')).rejects.toMatchObject({
+    kind: 'failed-precondition',
+  })
+  await lab.reopen()
+  writeFileSync(join(path, 'kept'), '')
+  await lab.images.rootfs.remove('c1')
+  expect(lstatSync(path, { throwIfNoEntry: false })).toBeUndefined()
+})

@@ -1,0 +1,94 @@
+import { closeSync, constants, mkdirSync, openSync, readlinkSync, rmdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { CriError, errnoOf, notFound } from '#lib/errors.ts'
+import { openInRoot, unmount } from '#linux/libc.ts'
+import { namesIn } from '#linux/names-in.ts'
+import { isMounted, mountReadonlyOverlay } from '#linux/overlay.ts'
+import type { ImageVolumes } from '#runtime/image-volumes-port.ts'
+import type { ImageRecords } from './image-records.ts'
+import type { ImageStore } from './image-source.ts'
+import type { LayerStore } from './layer-store.ts'
+import { visibleLayers } from './visible-layers.ts'
+
+export interface ImageVolumesOptions {
+  /** Where images are mounted: a directory for each container. */
+  readonly directory: string
+  readonly images: Pick<ImageStore, 'find'>
+  readonly layers: Pick<LayerStore, 'path' | 'collect'>
+  readonly records: ImageRecords
+}
+
+/**
+ * Images mounted read-only, an overlay of their layers and nothing else each:
+ *
+ *   DIRECTORY/ID/INDEX   the mount point      DIRECTORY/ID/empty…   overlayfs wants two lower directories
+ */
+export function createImageVolumes({
+  directory,
+  images,
+  layers,
+  records,
+}: ImageVolumesOptions): ImageVolumes {
+  /** The layers of a volume, base first; from then on they stay, and `leftovers` knows of it. */
+  function keepLayers(owner: string, imageId: string): readonly string[] {
+    if (records.rootfs(owner) === undefined) {
+      const image = images.find(imageId)
+      if (image === undefined) throw notFound('image', imageId)
+      records.putRootfs(owner, image.id)
+    }
+    return (records.rootfs(owner) ?? []).map((number) => layers.path(number))
+  }
+
+  return {
+    async mount(containerId, { index, imageId, subPath }) {
+      const home = join(directory, containerId)
+      const target = join(home, `${index}`)
+      const paths = keepLayers(`${containerId}/${index}`, imageId)
+      if (!isMounted(target)) {
+        const empty = ['empty', 'empty-too'].map((name) => join(home, name))
+        for (const path of [target, ...empty]) mkdirSync(path, { recursive: true, mode: 0o711 })
+        const seen = visibleLayers(paths)
+        mountReadonlyOverlay(seen.length > 1 ? seen : [...seen, ...empty], target)
+      }
+      return subPath === '' ? target : directoryIn(target, subPath)
+    },
+
+    async remove(containerId) {
+      const home = join(directory, containerId)
+      for (const name of namesIn(home)) {
+        await unmount(join(home, name))
+        rmdirSync(join(home, name))
+      }
+      rmSync(home, { recursive: true, force: true })
+      const owned = records.rootfsIds().filter((id) => id.startsWith(`${containerId}/`))
+      for (const owner of owned) records.removeRootfs(owner)
+      if (owned.length > 0) layers.collect()
+    },
+
+    leftovers: () => [
+      ...new Set([
+        ...records.rootfsIds().flatMap((id) => (id.includes('/') ? [id.slice(0, id.indexOf('/'))] : [])),
+        ...namesIn(directory),
+      ]),
+    ],
+  }
+}
+
+/** Links are kept inside of the image, and what was found stays what it is: nobody can write there. */
+function directoryIn(root: string, subPath: string): string {
+  using fds = new DisposableStack()
+  const opened = (fd: number): number => fds.adopt(fd, closeSync)
+  try {
+    const rootFd = opened(openSync(root, constants.O_RDONLY | constants.O_DIRECTORY))
+    const found = opened(openInRoot(rootFd, subPath, constants.O_RDONLY | constants.O_DIRECTORY))
+    return readlinkSync(`/proc/self/fd/${found}`)
+  } catch (error) {
+    const code = errnoOf(error) ?? ''
+    if (!['ENOENT', 'ENOTDIR', 'ELOOP'].includes(code)) throw error
+    const reason = code === 'ENOENT' ? 'there is no such path' : 'it is no directory'
+    throw new CriError(
+      'not-found',
+      `image_sub_path ${subPath}: ${reason} in the image: name a directory of it`,
+    )
+  }
+}
