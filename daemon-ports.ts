@@ -1,5 +1,6 @@
 import { createPodNetwork } from '#cni/pod-network.ts'
 import type { Config } from '#config/config.ts'
+import { createCheckpointArchives } from '#image/checkpoint-archives.ts'
 import type { Images } from '#image/open-images.ts'
 import type { Log } from '#lib/log.ts'
 import { AttachSockets } from '#linux/attach-sockets.ts'
@@ -98,6 +99,7 @@ export function openPorts({
     podCgroups: createPodCgroups(hierarchies, paths.podCgroups),
     rootfs: images.rootfs,
     imageVolumes: images.volumes,
+    checkpoints: createCheckpointArchives({ directory: paths.checkpoints, store: images, run }),
     monitor: stack.use(monitor),
     locks,
     hooks: createHookDirectories(config.runtime.hooksDirs),

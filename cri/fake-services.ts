@@ -59,6 +59,8 @@ export function fakeServices(
       update: async (id, resources, annotations) =>
         did(undefined, 'update', container(id).id, resources, annotations),
       reopenLog: async (id) => did(undefined, 'reopenLog', container(id).id),
+      checkpoint: async (id, location, timeoutMs) =>
+        did(undefined, 'checkpoint', container(id).id, location, timeoutMs),
     },
     commands: {
       execSync: async (id, command, timeoutMs) => did(exec, 'execSync', container(id).id, command, timeoutMs),

@@ -3,8 +3,10 @@ import { join } from 'node:path'
 import type { Log } from '#lib/log.ts'
 import { DiskUsage } from '#linux/disk-usage.ts'
 import type { ImageVolumes } from '#runtime/image-volumes-port.ts'
-import type { Clock, ImageRootfs } from '#runtime/ports.ts'
+import type { Clock } from '#runtime/ports.ts'
+import type { ImageRootfs } from '#runtime/rootfs-port.ts'
 import type { ImageRecords } from './image-records.ts'
+import type { ImageRecord } from './image-source.ts'
 import { LocalImageStore } from './image-store.ts'
 import { createImageVolumes } from './image-volumes.ts'
 import { LayerStore } from './layer-store.ts'
@@ -35,6 +37,11 @@ export interface Images extends AsyncDisposable {
   readonly volumes: ImageVolumes
   /** For files that need not outlive the process: see import.ts. */
   readonly temporaryDirectory: string
+  /** What a container's root file system consists of: what it writes, and the layers below, top first. */
+  written(containerId: string): { readonly upper: string; readonly lowers: readonly string[] }
+  /** Where an image's layer lies, if it has but one. */
+  onlyLayer(image: Pick<ImageRecord, 'diffIds'>): string | undefined
+  readonly trash: Trash
   /** Resolves when what was removed is deleted. */
   settled(): Promise<void>
 }
@@ -90,6 +97,16 @@ export function openImages(options: ImagesOptions): Images {
     }),
     volumes: createImageVolumes({ directory: options.volumesDirectory, images: store, layers, records }),
     temporaryDirectory: directory('trash'),
+    written: (containerId) => ({
+      upper: join(directory('rootfs'), containerId, 'upper'),
+      lowers: (records.rootfs(containerId) ?? []).map((number) => layers.path(number)).toReversed(),
+    }),
+    onlyLayer({ diffIds }) {
+      const [first, second] = diffIds
+      const layer = first === undefined || second !== undefined ? undefined : records.layer(first)
+      return layer === undefined ? undefined : layers.path(layer.number)
+    },
+    trash,
     settled: () => trash.settled(),
     async [Symbol.asyncDispose]() {
       await Promise.all([pool[Symbol.asyncDispose](), disk[Symbol.asyncDispose]()])

@@ -16,7 +16,8 @@ import { join } from 'node:path'
 import { CriError, errnoOf, notFound } from '#lib/errors.ts'
 import { openInRoot, unmount } from '#linux/libc.ts'
 import { isMounted, type OverlayLayers, overlayMounter } from '#linux/overlay.ts'
-import type { ImageRootfs, LocalImage } from '#runtime/ports.ts'
+import type { LocalImage } from '#runtime/ports.ts'
+import type { ImageRootfs } from '#runtime/rootfs-port.ts'
 import type { ImageRecords } from './image-records.ts'
 import type { ImageRecord, ImageStore } from './image-source.ts'
 import type { LayerStore } from './layer-store.ts'
@@ -50,12 +51,12 @@ export function createRootfs(options: RootfsOptions): ImageRootfs {
 
   return {
     async resolve(reference): Promise<LocalImage> {
-      const image = images.find(reference) ?? images.find(fullName(reference))
+      const image = findLocal(images, reference)
       if (image !== undefined) return localImage(image)
       throw new CriError('not-found', `image ${reference} is not here: pull it first`)
     },
 
-    async mount(containerId, imageId) {
+    async mount(containerId, imageId, written) {
       const target = mountPoint(containerId)
       if (isMounted(target)) return target
       if (records.rootfs(containerId) === undefined) {
@@ -65,7 +66,7 @@ export function createRootfs(options: RootfsOptions): ImageRootfs {
       }
       const paths = (records.rootfs(containerId) ?? []).map((number) => layers.path(number))
       mkdirSync(target, { recursive: true, mode: 0o711 })
-      mountOverlay(prepare(ownDirectory(containerId), paths), target)
+      mountOverlay(prepare(ownDirectory(containerId), paths, written), target)
       return target
     },
 
@@ -104,6 +105,10 @@ const localImage = ({ id, config, digests: [digest] }: ImageRecord): LocalImage 
   ...(digest === undefined ? {} : { digest }),
 })
 
+/** By what containers are asked to run: an id, or a name that need not be full. Throws invalid-argument for neither. */
+export const findLocal = (images: RootfsOptions['images'], reference: string): ImageRecord | undefined =>
+  images.find(reference) ?? images.find(fullName(reference))
+
 /** `docker.io/library/busybox:latest` of `busybox`; an id is its own. Throws invalid-argument. */
 function fullName(reference: string): string {
   if (isImageId(reference)) return reference
@@ -111,8 +116,11 @@ function fullName(reference: string): string {
   return canonical ?? tagged ?? reference
 }
 
-/** Makes the directories of an overlay; what was written before stays. `paths`: the layers, base first. */
-function prepare(home: string, paths: readonly string[]): OverlayLayers {
+/**
+ * Makes the directories of an overlay; what was written before stays, and `written` is taken over as that. `paths`: the
+ * layers, base first.
+ */
+function prepare(home: string, paths: readonly string[], written: string | undefined): OverlayLayers {
   const empty = join(home, 'empty')
   const [top = empty, ...below] = visibleLayers(paths)
   const overlay = { lower: [top, ...below] as const, upper: join(home, 'upper'), work: join(home, 'work') }
@@ -121,7 +129,8 @@ function prepare(home: string, paths: readonly string[]): OverlayLayers {
   // Overlayfs marks a volatile layer as used once; it is the daemon that knows better.
   rmSync(overlay.work, { recursive: true, force: true })
   mkdirSync(overlay.work, { mode: 0o700 })
-  if (statSync(overlay.upper, { throwIfNoEntry: false }) === undefined) makeUpper(overlay.upper, top)
+  if (written !== undefined) renameSync(written, overlay.upper)
+  else if (statSync(overlay.upper, { throwIfNoEntry: false }) === undefined) makeUpper(overlay.upper, top)
   return overlay
 }
 

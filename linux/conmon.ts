@@ -88,7 +88,7 @@ function conmonArguments(
   paths: MonitorPaths,
   request: MonitorRequest,
 ): readonly string[] {
-  const { id, logFile, tty, stdin, stdinOnce } = request
+  const { id, logFile, tty, stdin, stdinOnce, restoreFrom } = request
   return [
     ...['--api-version', '1', '--sync', '--no-sync-log', '--full-attach'],
     ...['--cid', id, '--cuuid', id, '--name', id],
@@ -101,6 +101,7 @@ function conmonArguments(
     ...['--bundle', bundleOf(paths, id), '--persist-dir', paths.home(id), '--exit-dir', paths.exits],
     ...['--container-pidfile', join(paths.home(id), 'pid')],
     ...['--log-path', logFile === '' ? 'null:' : `k8s-file:${logFile}`],
+    ...(restoreFrom === undefined ? [] : ['--restore', restoreFrom]),
     ...(tty ? ['--terminal'] : []),
     ...(stdin ? ['--stdin'] : []),
     ...(stdin && !stdinOnce ? ['--leave-stdin-open'] : []),

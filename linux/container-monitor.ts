@@ -3,6 +3,7 @@ import { readFile, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { CriError } from '#lib/errors.ts'
 import type {
+  CheckpointRequest,
   ContainerAttachRequest,
   ContainerMonitor,
   ExecRequest,
@@ -15,6 +16,7 @@ import type {
 import type { Process } from '#runtime/pod-sandbox/record.ts'
 import type { AttachSockets } from './attach-sockets.ts'
 import { type Cgroup, type CgroupHierarchies, cgroupAt, cgroupDirectory } from './cgroups.ts'
+import { freezeAndDump, prepareRestore, startRestored, thaw, waitsRestored } from './checkpoint-restore.ts'
 import { bundleOf, type MonitorPaths, requestLogReopen, startConmon } from './conmon.ts'
 import { type ExecEnvironment, killExecs } from './exec-process.ts'
 import { killAbandonedExecs } from './exec-slots.ts'
@@ -26,6 +28,7 @@ import type { MonitorCgroups } from './monitor-cgroup.ts'
 import { killMonitors, monitorsById } from './monitor-processes.ts'
 import type { HeldLocks } from './object-lock.ts'
 import { bundleConfig, type OciRuntime } from './oci-runtime.ts'
+import { deleteContainer, runtimeOf } from './oci-runtimes.ts'
 import { createOomKills, type OomKills } from './oom-kills.ts'
 import { isAlive, processOf } from './proc.ts'
 import type { ProcessWatcher } from './process-watcher.ts'
@@ -74,7 +77,8 @@ export class ConmonMonitor implements ContainerMonitor, Disposable {
     mkdirSync(bundleOf(paths, id), { recursive: true, mode: 0o700 })
     writeFileSync(join(paths.home(id), 'cgroup'), request.cgroupsPath)
     this.#oomKills.begin(paths.home(id), request.cgroupsPath)
-    writeFileSync(join(bundleOf(paths, id), 'config.json'), bundleConfig(request.ociSpec))
+    const annotations = request.restoreFrom === undefined ? {} : prepareRestore(paths.home(id))
+    writeFileSync(join(bundleOf(paths, id), 'config.json'), bundleConfig(request.ociSpec, annotations))
     let monitor: Process | undefined
     const { options } = this.#runtime(request.handler)
     const initPid = await startConmon(conmonPath, options, paths, request, (pid) => {
@@ -91,8 +95,18 @@ export class ConmonMonitor implements ContainerMonitor, Disposable {
     )
   }
 
-  start(id: string, handler: string): Promise<void> {
-    return this.#runtime(handler).start(id)
+  async start(id: string, handler: string): Promise<void> {
+    const home = this.#options.paths.home(id)
+    if (waitsRestored(home)) startRestored(home, this.#cgroup(id))
+    else await this.#runtime(handler).start(id)
+  }
+
+  checkpoint(request: CheckpointRequest): Promise<object> {
+    return freezeAndDump(this.#options.paths.home(request.id), this.#runtime(request.handler), request)
+  }
+
+  thaw(id: string, handler: string): Promise<void> {
+    return thaw(this.#options.paths.home(id), () => this.#runtime(handler), id)
   }
 
   update(id: string, handler: string, resources: object): Promise<void> {
@@ -106,9 +120,8 @@ export class ConmonMonitor implements ContainerMonitor, Disposable {
   }
 
   async ociProcess(id: string): Promise<object> {
-    const path = join(bundleOf(this.#options.paths, id), 'config.json')
-    const config = JSON.parse(await readFile(path, 'utf8')) as { readonly process: object }
-    return config.process
+    const text = await readFile(join(bundleOf(this.#options.paths, id), 'config.json'), 'utf8')
+    return (JSON.parse(text) as { readonly process: object }).process
   }
 
   async exec(request: ExecRequest): Promise<ExecResult> {
@@ -154,15 +167,18 @@ export class ConmonMonitor implements ContainerMonitor, Disposable {
   }
 
   async hasStarted(id: string, handler: string): Promise<boolean> {
+    if (waitsRestored(this.#options.paths.home(id))) return false
     return (await this.#runtime(handler).status(id)) === 'running'
   }
 
-  async adopt(id: string): Promise<void> {
+  async adopt(id: string, handler: string): Promise<void> {
+    await this.thaw(id, handler)
     const cgroup = this.#cgroup(id)
     if (cgroup !== undefined) killAbandonedExecs(cgroup, this.#execMarks(id))
   }
 
   async release(id: string, handler: string): Promise<void> {
+    await this.thaw(id, handler).catch(() => {}) // What is frozen does not die; the kill below tells if that failed.
     const cgroup = this.#cgroup(id)
     cgroup?.kill()
     killExecs(id)
@@ -179,11 +195,12 @@ export class ConmonMonitor implements ContainerMonitor, Disposable {
     // A create that is still under way must find no bundle, a killed one nothing to go on with.
     renameAway(bundleOf(paths, id))
     await killMonitors(this.#monitors.get(id) ?? [], watcher)
+    await this.thaw(id, handler).catch(() => {})
     const cgroup = this.#cgroup(id)
     cgroup?.kill()
     killExecs(id)
     await locks.settle(id)
-    if (!this.#released.has(id)) await this.#deleteContainer(id, handler)
+    if (!this.#released.has(id)) await deleteContainer(this.#options.runtimes, id, handler)
     await cgroup?.remove()
     await this.#leaveMonitorCgroup(id, 'pod') // Whatever its handler's setting was.
     this.#exits.remove(id)
@@ -200,14 +217,6 @@ export class ConmonMonitor implements ContainerMonitor, Disposable {
     ]
   }
 
-  /** By its handler's runtime; where that is not known (any more), by each that has a state of it. */
-  async #deleteContainer(id: string, handler: string): Promise<void> {
-    const { runtimes } = this.#options
-    const known = runtimes.get(handler)
-    const all = known === undefined ? [...runtimes.values()].filter((runtime) => runtime.has(id)) : [known]
-    for (const runtime of all) await runtime.remove(id)
-  }
-
   /** A pod's cgroup goes with the pod: the monitors' own is not to be left in it. */
   async #leaveMonitorCgroup(id: string, setting: string | undefined): Promise<void> {
     const cgroupsPath = this.#cgroupsPath(id)
@@ -217,14 +226,7 @@ export class ConmonMonitor implements ContainerMonitor, Disposable {
     this.#options.monitorCgroups.leave(cgroupsPath)
   }
 
-  #runtime(handler: string): OciRuntime {
-    const runtime = this.#options.runtimes.get(handler)
-    if (runtime !== undefined) return runtime
-    throw new CriError(
-      'failed-precondition',
-      `runtime handler ${handler} is not configured any more: add it to [runtime.handlers] again`,
-    )
-  }
+  #runtime = (handler: string): OciRuntime => runtimeOf(this.#options.runtimes, handler)
 
   #execEnvironment({ id, handler }: { readonly id: string; readonly handler: string }): ExecEnvironment {
     const cgroup = this.#cgroup(id)

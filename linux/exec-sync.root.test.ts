@@ -139,7 +139,7 @@ onEach(
     await expect.poll(() => sleeping(seconds)).toBe(2)
     await settled
     lab.reopen()
-    await lab.monitor().adopt(idOf(handler))
+    await lab.monitor().adopt(idOf(handler), handler)
     await abandoned.catch(() => undefined)
     await expect.poll(() => sleeping(seconds)).toBe(0)
     expect(sleeping(seconds + 100)).toBe(1)

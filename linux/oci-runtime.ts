@@ -1,6 +1,7 @@
 import { existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { CriError, errnoOf } from '#lib/errors.ts'
+import type { CheckpointDirectories } from '#runtime/checkpoint-port.ts'
 import type { Command, Finished } from './command.ts'
 import type { HeldLocks } from './object-lock.ts'
 
@@ -28,11 +29,19 @@ export interface OciRuntime {
   has(id: string): boolean
   /** `linux.resources` of the specification. */
   update(id: string, resources: object): Promise<void>
+  /** Its processes stand still until it is resumed. */
+  pause(id: string): Promise<void>
+  /** Succeeds when it is not paused. */
+  resume(id: string): Promise<void>
+  /** Has CRIU write the state of its processes; they go on as before, or stand still if they did. */
+  checkpoint(id: string, directories: CheckpointDirectories, timeoutMs: number): Promise<void>
   /** Succeeds when there is nothing to delete. */
   remove(id: string): Promise<void>
 }
 
 const TIMEOUT_MS = 60_000
+const NOTHING_TO_DELETE =
+  /does not exist|no such file|cannot open|error opening file|loading container|read status|unmarshal|parse/i
 
 export function createOciRuntime(
   options: OciRuntimeOptions,
@@ -45,11 +54,15 @@ export function createOciRuntime(
     ...args,
   ]
 
-  async function call(id: string, args: readonly string[], stdin?: string): Promise<Finished> {
+  async function call(
+    id: string,
+    args: readonly string[],
+    { stdin, timeoutMs = TIMEOUT_MS }: { readonly stdin?: string; readonly timeoutMs?: number } = {},
+  ): Promise<Finished> {
     using lock = locks.hold(id)
     return await run({
       argv: argv(...args),
-      timeoutMs: TIMEOUT_MS,
+      timeoutMs,
       heldFds: [lock.fd],
       ...(stdin === undefined ? {} : { stdin }),
     })
@@ -59,9 +72,9 @@ export function createOciRuntime(
     id: string,
     step: string,
     args: readonly string[],
-    stdin?: string,
+    how: Parameters<typeof call>[2] = {},
   ): Promise<void> {
-    const { exitCode, stderr } = await call(id, args, stdin)
+    const { exitCode, stderr } = await call(id, args, how)
     if (exitCode === 0) return
     throw refusal(`container ${id}: ${options.handler} ${step}`, stderr, exitCode)
   }
@@ -70,7 +83,19 @@ export function createOciRuntime(
     options,
     start: (id) => mustSucceed(id, 'start', ['start', id]),
     update: (id, resources) =>
-      mustSucceed(id, 'update', ['update', '--resources', '/dev/stdin', id], JSON.stringify(resources)),
+      mustSucceed(id, 'update', ['update', '--resources', '/dev/stdin', id], {
+        stdin: JSON.stringify(resources),
+      }),
+    pause: (id) => mustSucceed(id, 'pause', ['pause', id]),
+
+    async resume(id) {
+      const { exitCode, stderr } = await call(id, ['resume', id])
+      if (exitCode === 0 || /not paused|does not exist/i.test(stderr)) return
+      throw refusal(`container ${id}: ${options.handler} resume`, stderr, exitCode)
+    },
+
+    checkpoint: (id, directories, timeoutMs) =>
+      mustSucceed(id, 'checkpoint', checkpointArguments(id, directories), { timeoutMs }),
 
     has: (id) => existsSync(join(options.stateDirectory, id)),
 
@@ -85,20 +110,18 @@ export function createOciRuntime(
       const { exitCode, stderr } = await call(id, ['delete', '--force', id]).catch(uninstalled)
       // What it can't read it can't delete: a create that was cut short leaves half a state behind.
       rmSync(join(options.stateDirectory, id), { recursive: true, force: true })
-      if (
-        exitCode !== 0 &&
-        !/does not exist|no such file|cannot open|error opening file|loading container|read status|unmarshal|parse/i.test(
-          stderr,
-        )
-      ) {
-        throw new CriError(
-          'internal',
-          `container ${id}: ${options.handler} delete: ${runtimeMessage(stderr, exitCode)}`,
-        )
-      }
+      if (exitCode === 0 || NOTHING_TO_DELETE.test(stderr)) return
+      const said = runtimeMessage(stderr, exitCode)
+      throw new CriError('internal', `container ${id}: ${options.handler} delete: ${said}`)
     },
   }
 }
+
+/** The container runs on, with its connections: those of a copy are closed when that is restored. */
+const checkpointArguments = (id: string, { images, work }: CheckpointDirectories): readonly string[] => [
+  ...['checkpoint', '--image-path', images, '--work-path', work],
+  ...['--leave-running', '--file-locks', '--tcp-established', '--ext-unix-sk', id],
+]
 
 /** A runtime that is not there any more deletes nothing: its state is all that is left of it. */
 function uninstalled(error: unknown): { readonly exitCode: number; readonly stderr: string } {
@@ -118,8 +141,8 @@ export const globalArguments = ({
  * config.json of a bundle. With systemd's driver crun would put the container into a cgroup `container` below its
  * scope, other runtimes put it into the scope itself: told so, crun does as well, and `exec --cgroup` means the same.
  */
-export function bundleConfig(ociSpec: { readonly annotations?: object }): string {
-  const annotations = { ...ociSpec.annotations, 'run.oci.systemd.subgroup': '' }
+export function bundleConfig(ociSpec: { readonly annotations?: object }, more: object = {}): string {
+  const annotations = { ...ociSpec.annotations, 'run.oci.systemd.subgroup': '', ...more }
   return JSON.stringify({ ...ociSpec, annotations })
 }
 

@@ -39,6 +39,9 @@ function statOf(pid: number): Stat | undefined {
   return text === undefined ? undefined : parseStat(text)
 }
 
+/** Its state, as `T` for stopped; undefined when it is gone. */
+export const stateOf = (pid: number): string | undefined => statOf(pid)?.state
+
 /** proc_pid_stat(5); the second field, the name in parentheses, may hold anything. */
 export function parseStat(text: string): Stat {
   const [state = '', parent, , session, ...rest] = text.slice(text.lastIndexOf(')') + 2).split(' ')

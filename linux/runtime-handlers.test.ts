@@ -4,6 +4,7 @@ import {
   type FoundHandler,
   findHandlers,
   handlerFeatures,
+  hasCriu,
   problemOnHost,
 } from './runtime-handlers.ts'
 
@@ -13,6 +14,7 @@ const handler = (name: string, problem = ''): FoundHandler => ({
   version: `${name} 1`,
   problem,
   features: undefined,
+  checkpoints: false,
 })
 
 test('auto takes the first that can run, and says why others were passed over', () => {
@@ -50,7 +52,7 @@ test('a runtime without a features command is there all the same, one that is mi
     }),
   )
   expect(found).toEqual([
-    { name: 'sh', path: '/bin/sh', version: 'sh 5', problem: '', features: undefined },
+    { name: 'sh', path: '/bin/sh', version: 'sh 5', problem: '', features: undefined, checkpoints: false },
     expect.objectContaining({ name: 'nope', problem: expect.stringContaining('runtime.handlers.nope.path') }),
   ])
 })
@@ -84,6 +86,15 @@ test.for([
   expect(handlerFeatures({ ...handler('silent'), version })).toEqual({
     ...{ recursiveReadonlyMounts: knows, userNamespaces: knows, idmapMounts: knows },
     ...{ netDevices: false, rdtSchemata: false, rdtMonitoring: false },
-    mountOptions: undefined,
+    ...{ mountOptions: undefined, checkpoints: false },
   })
+})
+
+test.for([
+  ['crun says +CRIU', { stdout: 'crun version 1.28\n+SYSTEMD +CRIU +YAJL' }, true],
+  ['crun does not', { stdout: 'crun version 1.8.1\n+SYSTEMD +YAJL' }, false],
+] as const)('whether a runtime has CRIU: %s', ([, { stdout }, has]) => {
+  expect(hasCriu(stdout, undefined)).toBe(has)
+  const annotations = { 'org.opencontainers.runc.checkpoint.enabled': String(has) }
+  expect(hasCriu('runc version 1.1.5', { annotations })).toBe(has)
 })

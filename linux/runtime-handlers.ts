@@ -14,6 +14,8 @@ export interface FoundHandler {
   readonly problem: string
   /** What its `features` command reports; undefined where it has none. */
   readonly features: OciFeatures | undefined
+  /** Whether it was built with CRIU, and that is installed. */
+  readonly checkpoints: boolean
 }
 
 /** What an OCI runtime calls itself: crun, runc, runsc; wrappers and renamed ones too. */
@@ -22,6 +24,7 @@ export const programOf = (version: string): string => version.split(' ', 1)[0] ?
 /** The parts of features.md of the OCI runtime specification that are looked at. */
 export interface OciFeatures {
   readonly mountOptions?: readonly string[]
+  readonly annotations?: { readonly [name: string]: string }
   readonly linux?: {
     readonly namespaces?: readonly string[]
     readonly mountExtensions?: { readonly idmap?: { readonly enabled?: boolean } }
@@ -31,8 +34,8 @@ export interface OciFeatures {
 }
 
 /** What a runtime says that it can; of one that says nothing, what its version is known to do. */
-export function handlerFeatures({ features, version }: FoundHandler): HandlerFeatures {
-  if (features === undefined) return { ...silentFeatures(version), mountOptions: undefined }
+export function handlerFeatures({ features, version, checkpoints }: FoundHandler): HandlerFeatures {
+  if (features === undefined) return { ...silentFeatures(version), mountOptions: undefined, checkpoints }
   return {
     recursiveReadonlyMounts: features.mountOptions?.includes('rro') === true,
     userNamespaces: features.linux?.namespaces?.includes('user') === true,
@@ -41,6 +44,7 @@ export function handlerFeatures({ features, version }: FoundHandler): HandlerFea
     rdtSchemata: features.linux?.intelRdt?.schemata === true,
     rdtMonitoring: features.linux?.intelRdt?.monitoring === true,
     mountOptions: features.mountOptions,
+    checkpoints,
   }
 }
 
@@ -49,7 +53,7 @@ export function handlerFeatures({ features, version }: FoundHandler): HandlerFea
  * Of an older one nothing is known. (Debian 12's runc 1.1.5 ignores the mapping of a mount without a word: a runtime
  * must be known to do it.)
  */
-function silentFeatures(version: string): Omit<HandlerFeatures, 'mountOptions'> {
+function silentFeatures(version: string): Omit<HandlerFeatures, 'mountOptions' | 'checkpoints'> {
   const [, major = 0, minor = 0] = /^crun version (\d+)\.(\d+)/.exec(version) ?? []
   const knows = Number(major) > 1 || (Number(major) === 1 && Number(minor) >= 8)
   return {
@@ -70,7 +74,7 @@ export function findHandlers(
       const path = findProgram(program)
       if (path === undefined) {
         const problem = `${program} is not installed: install it or set runtime.handlers.${name}.path`
-        return { name, path, version: '', problem, features: undefined }
+        return { name, path, version: '', problem, features: undefined, checkpoints: false }
       }
       const [version, features] = await Promise.all([
         answerOf(run, [path, '--version']),
@@ -78,10 +82,21 @@ export function findHandlers(
       ])
       const firstLine = version?.split('\n')[0] ?? ''
       const problem = version === undefined ? `${path} --version fails` : problemOnHost(firstLine)
-      return { name, path, version: firstLine, problem, features: parseFeatures(features) }
+      const found = { name, path, version: firstLine, problem, features: parseFeatures(features) }
+      return {
+        ...found,
+        checkpoints: hasCriu(version ?? '', found.features) && findProgram('criu') !== undefined,
+      }
     }),
   )
 }
+
+/** crun says so among its options, and newer runtimes as an annotation of their features. */
+export const hasCriu = (version: string, features: OciFeatures | undefined): boolean =>
+  version.includes('+CRIU') ||
+  Object.entries(features?.annotations ?? {}).some(
+    ([name, value]) => name.endsWith('.checkpoint.enabled') && value === 'true',
+  )
 
 /**
  * The default handler and why. `wanted` is a name, or `auto`: the first that can run with this host's cgroups.

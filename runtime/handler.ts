@@ -21,6 +21,8 @@ export interface HandlerFeatures {
   readonly rdtMonitoring: boolean
   /** The mount options it knows; undefined where it does not say. */
   readonly mountOptions: readonly string[] | undefined
+  /** CheckpointContainer, and containers that go on from a checkpoint: by CRIU. */
+  readonly checkpoints: boolean
 }
 
 /** Part of config.json of the OCI runtime specification, of whatever version: what is not named here is taken as it is. */

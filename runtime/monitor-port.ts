@@ -1,4 +1,5 @@
 import type { Readable, Writable } from 'node:stream'
+import type { CheckpointDirectories } from './checkpoint-port.ts'
 import type { Process } from './pod-sandbox/record.ts'
 
 export interface MonitorRequest {
@@ -15,6 +16,15 @@ export interface MonitorRequest {
   readonly logDirectory?: string
   /** Below the log directory, perhaps in directories that are not there yet; '' for none. */
   readonly logFile: string
+  /** CRIU's images: the container goes on from them instead of running its command from the beginning. */
+  readonly restoreFrom?: string
+}
+
+export interface CheckpointRequest {
+  readonly id: string
+  readonly handler: string
+  readonly directories: CheckpointDirectories
+  readonly timeoutMs: number
 }
 
 /** What the host says about a container now, from its exit file, its processes and its cgroup. */
@@ -107,14 +117,21 @@ export interface ContainerMonitor {
    */
   attach(request: ContainerAttachRequest): Promise<void>
   update(id: string, handler: string, resources: object): Promise<void>
+  /** Writes the state of its processes down, and leaves them standing still: see `thaw`. Answers its config.json. */
+  checkpoint(request: CheckpointRequest): Promise<object>
+  /** Lets processes go on that a checkpoint, also one of an earlier daemon, has left standing still. */
+  thaw(id: string, handler: string): Promise<void>
   reopenLog(id: string, logFile: string): Promise<void>
   /** Resolves when the container may have exited: there is something new to observe. */
   ended(container: MonitoredContainer): Promise<void>
   observe(container: MonitoredContainer): Promise<Observation>
   /** Whether the init of a created container has been released: asks its OCI runtime. */
   hasStarted(id: string, handler: string): Promise<boolean>
-  /** Takes over a running container from an earlier daemon: its execs under way, which nobody waits for, are killed. */
-  adopt(id: string): Promise<void>
+  /**
+   * Takes over a running container from an earlier daemon: its execs under way, which nobody waits for, are killed,
+   * and what a checkpoint has left standing still goes on.
+   */
+  adopt(id: string, handler: string): Promise<void>
   /** Deletes the OCI container and its cgroup after an exit; its exit file stays. */
   release(id: string, handler: string): Promise<void>
   /** Kills whatever still acts for this id, and leaves nothing of it. */

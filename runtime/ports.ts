@@ -1,9 +1,11 @@
 import type { Duplex } from 'node:stream'
+import type { CheckpointArchives } from './checkpoint-port.ts'
 import type { ContainerRecord, Device } from './container/record.ts'
 import type { ImageVolumes } from './image-volumes-port.ts'
 import type { CdiDevices, HookDirectories } from './injection-port.ts'
 import type { ContainerMonitor } from './monitor-port.ts'
 import type { DnsConfig, PodMetadata, PortMapping, SandboxRecord, StringMap } from './pod-sandbox/record.ts'
+import type { ImageRootfs } from './rootfs-port.ts'
 import type { UsageCounters, WrittenUsage } from './usage-port.ts'
 
 /**
@@ -134,26 +136,6 @@ export interface LocalImage {
   readonly digest?: string
 }
 
-/** Images as containers see them. */
-export interface ImageRootfs {
-  /** The local image of a reference (id, digest or name); throws not-found, saying to pull it. */
-  resolve(reference: string): Promise<LocalImage>
-  /** Mounts a writable root file system of the image for the container, and answers its path. */
-  mount(containerId: string, imageId: string): Promise<string>
-  /** Keeps what the container wrote. */
-  unmount(containerId: string): Promise<void>
-  /** Unmounts it and deletes what the container wrote. */
-  remove(containerId: string): Promise<void>
-  /** What the container wrote, as it was measured last; asking sees to it that it is measured again. */
-  written(containerId: string): WrittenUsage | undefined
-  /** Makes the container's `index`th directory, with what its image has at the path; it goes with `remove`. */
-  makeVolume(containerId: string, index: number, path: string): Promise<string>
-  /** The containers that something of a root file system is left of. */
-  leftovers(): readonly string[]
-  /** A file of the mounted root file system with links kept inside; undefined when there is none. At most 1 MiB. */
-  readFile(containerId: string, path: string): Promise<string | undefined>
-}
-
 /** Programs that still act for an object after a crash of the daemon: they hold its lock. */
 export interface ObjectLocks {
   /** Resolves when no program holds it any more; those left after a while are killed. */
@@ -242,6 +224,7 @@ export interface RuntimePorts {
   readonly rootfs: ImageRootfs
   readonly imageVolumes: ImageVolumes
   readonly monitor: ContainerMonitor
+  readonly checkpoints: CheckpointArchives
   readonly hostPaths: HostPaths
   readonly locks: ObjectLocks
   readonly cdi: CdiDevices

@@ -16,6 +16,7 @@ export function sampleHandler(
       rdtSchemata: false,
       rdtMonitoring: false,
       mountOptions: name === 'runc' ? ['nosymfollow', 'rnoexec'] : undefined,
+      checkpoints: name === 'runc',
       ...features,
     },
     settings: {

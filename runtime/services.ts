@@ -38,6 +38,8 @@ export interface ContainerService {
   update(id: string, resources: Resources, annotations: { readonly [key: string]: string }): Promise<void>
   /** Throws failed-precondition when it does not run. */
   reopenLog(id: string): Promise<void>
+  /** Writes its state to an archive at an absolute path; it runs on. Throws failed-precondition when it does not run. */
+  checkpoint(id: string, location: string, timeoutMs: number): Promise<void>
 }
 
 /** What runs in a container beside its own command, and who looks at it. */

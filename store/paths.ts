@@ -7,6 +7,8 @@ export interface Paths {
   readonly recordsDatabase: string
   /** Results and configurations of CNI ADDs. */
   readonly networks: string
+  /** Containers' states on their way to or from an archive. */
+  readonly checkpoints: string
   readonly adminSocket: string
   readonly namespaces: string
   readonly sandboxes: string
@@ -41,6 +43,7 @@ export function createPaths({ root, state }: { readonly root: string; readonly s
     state,
     recordsDatabase: join(root, 'records.db'),
     networks: join(root, 'cni'),
+    checkpoints: join(root, 'checkpoints'),
     adminSocket: join(state, 'admin.sock'),
     namespaces: join(state, 'ns'),
     sandboxes: join(state, 'sandboxes'),

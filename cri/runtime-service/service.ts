@@ -5,6 +5,7 @@ import { type ServiceTable, unimplemented } from '../service-table.ts'
 import type { StartGate } from '../start-gate.ts'
 import type { StreamingServer } from '../streaming/server.ts'
 import { attach } from './attach.ts'
+import { checkpointContainer } from './checkpoint-container.ts'
 import { containerStats } from './container-stats.ts'
 import { containerStatus } from './container-status.ts'
 import { createContainer } from './create-container.ts'
@@ -89,7 +90,7 @@ export function runtimeService(parts: RuntimeServiceParts): ServiceTable<typeof 
     streamPodSandboxMetrics: unimplemented('StreamPodSandboxMetrics'),
     getContainerEvents: unimplemented('GetContainerEvents'),
 
-    checkpointContainer: unimplemented('CheckpointContainer'),
+    checkpointContainer: checkpointContainer(containers),
     checkpointPod: unimplemented('CheckpointPod'),
     restorePod: unimplemented('RestorePod'),
   }

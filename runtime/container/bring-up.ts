@@ -1,10 +1,12 @@
 import { CriError, invalidArgument } from '#lib/errors.ts'
+import type { OpenedCheckpoint } from '../checkpoint-port.ts'
 import { buildOciSpec, type ContainerNamespaces } from '../oci-spec/build-spec.ts'
 import { cgroupsPath } from '../oci-spec/cgroups-path.ts'
 import { resolveUser } from '../oci-spec/user.ts'
 import type { Process, SandboxRecord } from '../pod-sandbox/record.ts'
 import type { HostDevice, LocalImage, NamespacePaths } from '../ports.ts'
 import type { RuntimeContext } from '../runtime-context.ts'
+import { requireMounts } from './checkpointing.ts'
 import { inject, readInjections } from './injections.ts'
 import {
   defaultMounts,
@@ -21,15 +23,23 @@ export interface BroughtUp {
   readonly monitor: Process
 }
 
+/** What a container is made with beside its image. */
+export interface Joined {
+  /** Of the container whose PID namespace is joined, if one is. */
+  readonly targetInit: Process | undefined
+  /** What it goes on from, if it does not begin anew. */
+  readonly checkpoint: OpenedCheckpoint | undefined
+}
+
 /**
  * Makes the container, up to an init that waits to be started. What it leaves behind when it throws,
- * `teardownContainer` removes. `targetInit`: of the container whose PID namespace is joined, if one is.
+ * `teardownContainer` removes.
  */
 export async function bringUpContainer(
   record: ContainerRecord,
   sandbox: SandboxRecord,
   image: LocalImage,
-  targetInit: Process | undefined,
+  { targetInit, checkpoint }: Joined,
   context: RuntimeContext,
 ): Promise<BroughtUp> {
   const { id, spec } = record
@@ -42,7 +52,7 @@ export async function bringUpContainer(
     readInjections(record, context),
     makeLogDirectory(record, sandbox, context),
   ])
-  const mounted = ports.rootfs.mount(id, record.imageId)
+  const mounted = ports.rootfs.mount(id, record.imageId, checkpoint?.upperDirectory)
   const imageSources = mountImageVolumes(record, context)
   // None may still act when a failure of another is torn down.
   await Promise.allSettled([foreign, mounted, imageSources])
@@ -74,11 +84,13 @@ export async function bringUpContainer(
     cgroupsPath: path,
   })
   const ociSpec = inject(built, injections, spec, sandbox.spec)
+  if (checkpoint !== undefined) requireMounts(checkpoint, ociSpec)
   const { tty, stdin, stdinOnce } = spec
   const { handler, logFile } = record
   const started = await ports.monitor.create({
     ...{ id, handler, ociSpec, cgroupsPath: path },
     ...{ tty, stdin, stdinOnce, logFile, logDirectory: sandbox.spec.logDirectory },
+    ...(checkpoint === undefined ? {} : { restoreFrom: checkpoint.imagesDirectory }),
   })
   return { user, ...started }
 }

@@ -10,6 +10,7 @@ import type { Process, SandboxRecord } from '../pod-sandbox/record.ts'
 import type { RuntimeContext } from '../runtime-context.ts'
 import type { ContainerService } from '../services.ts'
 import { bringUpContainer } from './bring-up.ts'
+import { checkpointContainer, openCheckpoint } from './checkpointing.ts'
 import { notRunning } from './commands.ts'
 import { ExitFollower } from './exit-follower.ts'
 import { resolveImageVolumes } from './mounts.ts'
@@ -64,32 +65,41 @@ export class Containers implements ContainerService {
   async #create(spec: ContainerSpec): Promise<string> {
     using _lock = await this.#sandboxLocks.acquireShared(spec.sandboxId)
     const sandbox = this.#readySandbox(spec.sandboxId)
-    const image = await this.#context.ports.rootfs.resolve(spec.imageReference)
+    const { ports, options } = this.#context
+    const isRestored = ports.checkpoints.isCheckpoint(spec.imageReference)
+    const present = isRestored ? undefined : await ports.rootfs.resolve(spec.imageReference)
     const target =
       spec.security.namespaces.pid === 'target'
         ? this.#initOf(spec.security.namespaces.targetId, sandbox)
         : undefined
     const imageVolumes = await resolveImageVolumes(spec, this.#context)
-    const id = newId()
     const record: ContainerRecord = {
-      ...{ id, spec, handler: sandbox.spec.handler, imageId: image.id, user: NOBODY_YET },
+      ...{ id: newId(), spec, handler: sandbox.spec.handler, imageId: present?.id ?? '', user: NOBODY_YET },
       ...(imageVolumes.length === 0 ? {} : { imageVolumes }),
       logFile:
         spec.logPath === '' || sandbox.spec.logDirectory === ''
           ? ''
           : `${sandbox.spec.logDirectory}/${spec.logPath}`,
-      stopSignal: spec.stopSignal || stopSignalOf(image),
-      createdAtNs: this.#context.options.nowNs(),
+      stopSignal: '',
+      createdAtNs: options.nowNs(),
       state: { phase: 'creating' },
     }
+    const { id } = record
     this.#making.add(id)
     using _made = { [Symbol.dispose]: () => this.#making.delete(id) }
     await using undo = new AsyncDisposableStack()
     undo.defer(() => this.#discard(record))
     await this.#catalogue.put(record)
-    const { user, init, monitor } = await bringUpContainer(record, sandbox, image, target, this.#context)
+    const { image, checkpoint } =
+      present === undefined
+        ? await openCheckpoint(record, this.#context)
+        : { image: present, checkpoint: undefined }
+    const made = { ...record, imageId: image.id, stopSignal: spec.stopSignal || stopSignalOf(image) }
+    const joined = { targetInit: target, checkpoint }
+    const { user, init, monitor } = await bringUpContainer(made, sandbox, image, joined, this.#context)
+    if (isRestored) await ports.checkpoints.remove(id)
     await this.#catalogue.put({
-      ...record,
+      ...made,
       user,
       state: transition(record.state, { type: 'created', init, monitor }),
     })
@@ -196,6 +206,14 @@ export class Containers implements ContainerService {
     const record = this.#catalogue.get(id)
     if (record.state.phase !== 'running') throw notRunning(record)
     if (record.logFile !== '') await this.#context.ports.monitor.reopenLog(record.id, record.logFile)
+  }
+
+  async checkpoint(id: string, location: string, timeoutMs: number): Promise<void> {
+    const found = this.#catalogue.get(id)
+    using _lock = await this.#locks.acquire(found.id)
+    const record = this.#catalogue.get(found.id)
+    if (record.state.phase !== 'running') throw notRunning(record)
+    await checkpointContainer(record, location, timeoutMs, this.#context)
   }
 
   /** Brings a record up to date with the host: after a restart, and where a teardown did not get to its end. */

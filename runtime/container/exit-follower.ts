@@ -38,7 +38,7 @@ export class ExitFollower {
     if (record === undefined || record.state.phase === 'creating') return
     if (record.state.phase === 'exited') return this.release(id)
     if (record.state.phase === 'created') await this.#recoverStart(record)
-    if (!this.#adopted.has(id)) await monitor.adopt(id) // Later its execs are those of this daemon.
+    if (!this.#adopted.has(id)) await monitor.adopt(id, record.handler) // Later its execs are those of this daemon.
     this.#adopted.add(id)
     if (!(await this.#reconcile(id))) void this.follow(id)
   }

@@ -9,6 +9,7 @@ export async function teardownContainer(
 ): Promise<void> {
   await runTeardown(`container ${id}`, [
     ['remove its processes', () => ports.monitor.remove(id, handler)],
+    ['remove what is laid out of a checkpoint', () => ports.checkpoints.remove(id)],
     ['unmount its image volumes', () => ports.imageVolumes.remove(id)],
     ['remove its root file system', () => ports.rootfs.remove(id)],
   ])

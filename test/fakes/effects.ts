@@ -56,7 +56,7 @@ export class Effects {
 }
 
 /** They wait, or answer at once from what is there. */
-const unjournaled = new Set(['ended', 'leftovers', 'written', 'cgroup', 'interfaces'])
+const unjournaled = new Set(['ended', 'leftovers', 'isCheckpoint', 'written', 'cgroup', 'interfaces'])
 
 const synchronous = new Set(['locks.remove'])
 

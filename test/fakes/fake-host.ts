@@ -1,3 +1,4 @@
+import type { CheckpointDescription } from '#runtime/checkpoint-port.ts'
 import type { ContainerRecord } from '#runtime/container/record.ts'
 import type { ContainerEdits, HookFile } from '#runtime/injection-port.ts'
 import type { Process, SandboxRecord, StringMap } from '#runtime/pod-sandbox/record.ts'
@@ -16,6 +17,7 @@ export interface FakeContainer {
   exit: { readonly atNs: string; readonly exitCode: number; readonly oomKilled: boolean } | undefined
   readonly signals: number[]
   execs: number
+  frozen: boolean
 }
 
 /** What exists on a host in memory, whoever made it. It outlives every runtime that acts on it. */
@@ -40,6 +42,10 @@ export class FakeHost {
   /** Image volumes that are mounted, `ID/INDEX`. */
   readonly imageVolumes = new Set<string>()
   readonly containers = new Map<string, FakeContainer>()
+  /** What is laid out of checkpoints, by container. */
+  readonly checkpoints = new Set<string>()
+  /** Archives that were written, by path. */
+  readonly archives = new Map<string, CheckpointDescription>()
   /** Objects for which programs of an earlier daemon still act. */
   readonly lockHolders = new Set<string>()
   /** Signals that no container takes: [9] makes all of them hang in the kernel. */
@@ -120,10 +126,11 @@ export class FakeHost {
       ...[...this.sandboxRecords.values()].map((text) => JSON.parse(text) as SandboxRecord),
       ...[...this.containerRecords.values()].map((text) => JSON.parse(text) as ContainerRecord),
     ]
-    const containers = [...this.containers].flatMap(([id, { phase, cgroup, monitorLives }]) => [
+    const containers = [...this.containers].flatMap(([id, { phase, cgroup, monitorLives, frozen }]) => [
       `container ${id} ${phase}`,
       ...(cgroup ? [`cgroup of ${id}`] : []),
       ...(monitorLives ? [`monitor of ${id}`] : []),
+      ...(frozen ? [`frozen ${id}`] : []),
     ])
     return [
       ...records.map(({ id, state }) => `record ${id} ${state.phase}`),
@@ -134,6 +141,7 @@ export class FakeHost {
       ...[...this.rootfs].map(([id, state]) => `rootfs of ${id} ${state}`),
       ...[...this.imageVolumes].map((id) => `image volume ${id}`),
       ...containers,
+      ...[...this.checkpoints].map((id) => `checkpoint of ${id}`),
       ...[...this.lockHolders].map((id) => `holder of ${id}`),
     ].sort()
   }

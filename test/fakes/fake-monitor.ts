@@ -1,6 +1,7 @@
 import { posix } from 'node:path'
 import { CriError } from '#lib/errors.ts'
 import type {
+  CheckpointRequest,
   ContainerAttachRequest,
   ContainerMonitor,
   ExecRequest,
@@ -28,6 +29,7 @@ export class FakeMonitor implements ContainerMonitor {
     this.#host.containers.set(id, {
       phase: 'created',
       ...{ init, monitor, ociSpec, monitorLives: true, cgroup: true, exit: undefined, signals: [], execs: 0 },
+      frozen: false,
       cgroupParent: posix.dirname(cgroupsPath),
     })
     return { init, monitor }
@@ -78,6 +80,17 @@ export class FakeMonitor implements ContainerMonitor {
     this.#must(id)
   }
 
+  async checkpoint({ id }: CheckpointRequest): Promise<object> {
+    const container = this.#must(id)
+    container.frozen = true
+    return container.ociSpec
+  }
+
+  async thaw(id: string): Promise<void> {
+    const container = this.#host.containers.get(id)
+    if (container !== undefined) container.frozen = false
+  }
+
   async reopenLog(id: string): Promise<void> {
     this.#must(id)
   }
@@ -102,7 +115,9 @@ export class FakeMonitor implements ContainerMonitor {
 
   async adopt(id: string): Promise<void> {
     const container = this.#host.containers.get(id)
-    if (container !== undefined) container.execs = 0
+    if (container === undefined) return
+    container.execs = 0
+    container.frozen = false
   }
 
   async release(id: string): Promise<void> {
@@ -110,6 +125,7 @@ export class FakeMonitor implements ContainerMonitor {
     if (container === undefined) return
     this.#host.exit(id, 128 + SIGKILL)
     container.cgroup = false
+    container.frozen = false
   }
 
   async remove(id: string): Promise<void> {

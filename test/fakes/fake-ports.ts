@@ -4,7 +4,6 @@ import type { ContainerEdits } from '#runtime/injection-port.ts'
 import { NO_EDITS } from '#runtime/oci-spec/apply-edits.ts'
 import type {
   HostPaths,
-  ImageRootfs,
   LocalImage,
   Namespaces,
   ObjectLocks,
@@ -15,8 +14,11 @@ import type {
   RuntimePorts,
   SandboxFiles,
 } from '#runtime/ports.ts'
+import type { ImageRootfs } from '#runtime/rootfs-port.ts'
 import type { UsageCounters } from '#runtime/usage-port.ts'
+import { fakeCheckpoints } from './fake-checkpoints.ts'
 import type { FakeHost } from './fake-host.ts'
+import { fakeImageVolumes } from './fake-image-volumes.ts'
 import { FakeMonitor } from './fake-monitor.ts'
 
 export const busybox: LocalImage = {
@@ -45,6 +47,7 @@ export function fakePorts(host: FakeHost, image: LocalImage = busybox): RuntimeP
     rootfs: fakeRootfs(host, image),
     imageVolumes: fakeImageVolumes(host),
     monitor: new FakeMonitor(host),
+    checkpoints: fakeCheckpoints(host, image),
     hostPaths: fakeHostPaths(host),
     locks: fakeLocks(host),
     hooks: { files: async () => host.hookFiles },
@@ -185,24 +188,6 @@ function fakeRootfs(host: FakeHost, image: LocalImage): ImageRootfs {
       if (host.rootfs.get(containerId) !== 'mounted') throw new Error(`${containerId} is not mounted`)
       return path === '/etc/passwd' ? 'root:x:0:0::/:/bin/sh\nuser:x:1000:1000::/:/bin/sh\n' : undefined
     },
-  }
-}
-
-function fakeImageVolumes(host: FakeHost): ImageVolumes {
-  return {
-    async mount(containerId, { index, subPath }) {
-      host.imageVolumes.add(`${containerId}/${index}`)
-      if (subPath === 'missing') throw new CriError('not-found', 'there is no directory missing in the image')
-      return `/image-volumes/${containerId}/${index}/${subPath}`
-    },
-    async remove(containerId) {
-      const container = host.containers.get(containerId)
-      if (container !== undefined && container.phase !== 'ended')
-        throw new Error(`umount ${containerId}: EBUSY`)
-      for (const key of host.imageVolumes)
-        if (key.startsWith(`${containerId}/`)) host.imageVolumes.delete(key)
-    },
-    leftovers: () => [...new Set([...host.imageVolumes].map((key) => key.split('/')[0] ?? ''))],
   }
 }
 

@@ -59,7 +59,7 @@ export const monitorContract: {
   },
 
   'what is not there is no failure to remove, adopt or release': async ({ monitor, request }) => {
-    await monitor.adopt('nobody')
+    await monitor.adopt('nobody', request.handler)
     await monitor.release('nobody', request.handler)
     await monitor.remove('nobody', request.handler)
     expect(await monitor.hasStarted('nobody', request.handler)).toBe(false)

@@ -22,6 +22,7 @@ const portPod = sandboxSpec({
   portMappings: [{ protocol: 'tcp', containerPort: 80, hostPort: 8080, hostIp: '' }],
 })
 
+const runcPod = sandboxSpec({ handler: 'runc' })
 const sysctlPod = sandboxSpec({ sysctls: { 'net.ipv4.conf.eth0.rp_filter': '0' } })
 
 const nothing = async (): Promise<Subject> => ({ sandboxId: '', containerId: '' })
@@ -97,6 +98,19 @@ export const operations: readonly Operation[] = [
     kind: 'makes',
     prepare: pod(),
     act: ({ runtime }, { sandboxId }) => runtime.containers.create(specIn(sandboxId)),
+  },
+  {
+    name: 'CreateContainer from a checkpoint',
+    kind: 'makes',
+    prepare: pod(runcPod),
+    act: ({ runtime }, { sandboxId }) =>
+      runtime.containers.create({ ...specIn(sandboxId), imageReference: '/checkpoint.tar' }),
+  },
+  {
+    name: 'CheckpointContainer',
+    kind: 'changes',
+    prepare: running(runcPod),
+    act: ({ runtime }, { containerId }) => runtime.containers.checkpoint(containerId, '/web.tar', 0),
   },
   {
     name: 'StopContainer',

@@ -1,0 +1,77 @@
+import { CriError, invalidArgument, isNotFound } from '#lib/errors.ts'
+import type { OpenedCheckpoint } from '../checkpoint-port.ts'
+import type { OciSpec } from '../oci-spec/oci-spec.ts'
+import type { LocalImage } from '../ports.ts'
+import type { RuntimeContext } from '../runtime-context.ts'
+import type { ContainerRecord } from './record.ts'
+
+/** What kubelet waits for a call by default. */
+const DEFAULT_TIMEOUT_MS = 120_000
+
+/**
+ * Writes the state of a running container to an archive: its processes stand still until that is written, and then go
+ * on. `timeoutMs` 0: two minutes. To be called under the container's lock.
+ */
+export async function checkpointContainer(
+  record: ContainerRecord,
+  location: string,
+  timeoutMs: number,
+  { ports, options }: RuntimeContext,
+): Promise<void> {
+  const { id, handler, spec } = record
+  requireCheckpoints(handler, options)
+  await using undo = new AsyncDisposableStack()
+  undo.defer(() => ports.checkpoints.remove(id))
+  const directories = await ports.checkpoints.prepare(id)
+  undo.defer(() => ports.monitor.thaw(id, handler))
+  const ociSpec = await ports.monitor.checkpoint({
+    ...{ id, handler, directories },
+    timeoutMs: timeoutMs === 0 ? DEFAULT_TIMEOUT_MS : timeoutMs,
+  })
+  const description = {
+    ...{ containerId: id, containerName: spec.name, handler, ociSpec },
+    images: [record.imageId, spec.imageReference, spec.userSpecifiedImage].filter(Boolean),
+    ...{ createdAtNs: record.createdAtNs, checkpointedAtNs: options.nowNs() },
+  }
+  await ports.checkpoints.pack(id, description, location)
+}
+
+/** Lays out what the container goes on from, and answers the image that it ran from. */
+export async function openCheckpoint(
+  { id, handler, spec }: ContainerRecord,
+  { ports, options }: RuntimeContext,
+): Promise<{ readonly checkpoint: OpenedCheckpoint; readonly image: LocalImage }> {
+  requireCheckpoints(handler, options)
+  const checkpoint = await ports.checkpoints.open(id, spec.imageReference)
+  for (const reference of checkpoint.images) {
+    try {
+      return { checkpoint, image: await ports.rootfs.resolve(reference) }
+    } catch (error) {
+      if (!isNotFound(error)) throw error
+    }
+  }
+  throw new CriError(
+    'failed-precondition',
+    `checkpoint ${spec.imageReference} is of a container of image ${checkpoint.images.join(' or ')}, ` +
+      'which is not here: pull it first',
+  )
+}
+
+/** Throws invalid-argument where a mount is missing that the processes of a checkpoint have open. */
+export function requireMounts(checkpoint: OpenedCheckpoint, { mounts }: Pick<OciSpec, 'mounts'>): void {
+  const there = new Set(mounts.map(({ destination }) => destination))
+  const missing = checkpoint.bindDestinations.filter((destination) => !there.has(destination))
+  if (missing.length === 0) return
+  throw invalidArgument(
+    `the checkpoint is of a container with mounts at ${missing.join(', ')}: give mounts with these container_paths`,
+  )
+}
+
+function requireCheckpoints(handler: string, { handler: find }: RuntimeContext['options']): void {
+  if (find(handler).features.checkpoints) return
+  throw new CriError(
+    'failed-precondition',
+    `runtime handler ${handler} can't checkpoint and restore containers on this host: it takes criu in PATH and an ` +
+      'OCI runtime that was built with it (crun --version says +CRIU)',
+  )
+}

@@ -1,0 +1,25 @@
+import type { LocalImage } from './ports.ts'
+import type { WrittenUsage } from './usage-port.ts'
+
+/** Images as containers see them. */
+export interface ImageRootfs {
+  /** The local image of a reference (id, digest or name); throws not-found, saying to pull it. */
+  resolve(reference: string): Promise<LocalImage>
+  /**
+   * Mounts a writable root file system of the image for the container, and answers its path. `written`: a directory
+   * with what it is to have written already, in overlayfs's form; it is taken over.
+   */
+  mount(containerId: string, imageId: string, written?: string): Promise<string>
+  /** Keeps what the container wrote. */
+  unmount(containerId: string): Promise<void>
+  /** Unmounts it and deletes what the container wrote. */
+  remove(containerId: string): Promise<void>
+  /** What the container wrote, as it was measured last; asking sees to it that it is measured again. */
+  written(containerId: string): WrittenUsage | undefined
+  /** Makes the container's `index`th directory, with what its image has at the path; it goes with `remove`. */
+  makeVolume(containerId: string, index: number, path: string): Promise<string>
+  /** The containers that something of a root file system is left of. */
+  leftovers(): readonly string[]
+  /** A file of the mounted root file system with links kept inside; undefined when there is none. At most 1 MiB. */
+  readFile(containerId: string, path: string): Promise<string | undefined>
+}
