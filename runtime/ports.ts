@@ -6,7 +6,7 @@ import type { CdiDevices, HookDirectories } from './injection-port.ts'
 import type { ContainerMonitor } from './monitor-port.ts'
 import type { DnsConfig, PodMetadata, PortMapping, SandboxRecord, StringMap } from './pod-sandbox/record.ts'
 import type { ImageRootfs } from './rootfs-port.ts'
-import type { UsageCounters, WrittenUsage } from './usage-port.ts'
+import type { UsageCounters } from './usage-port.ts'
 
 /**
  * What the runtime asks of the host. Every `remove`, `detach` and `unmount` succeeds

@@ -1,5 +1,4 @@
 import { CriError, notFound } from '#lib/errors.ts'
-import type { ImageVolumes } from '#runtime/image-volumes-port.ts'
 import type { ContainerEdits } from '#runtime/injection-port.ts'
 import { NO_EDITS } from '#runtime/oci-spec/apply-edits.ts'
 import type {
