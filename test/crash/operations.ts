@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'vitest'
 import type { Message } from '#cri/client.ts'
-import { type Fields, POD } from '#test/e2e/pod.ts'
+import { type Fields, IMAGE, POD } from '#test/e2e/pod.ts'
 import { until } from '#test/e2e/until.ts'
 import {
   checkRun,
@@ -42,6 +42,12 @@ export interface Operation {
 
 /** With a host port, which CNI's portmap takes and gives back. */
 const PORTS = { port_mappings: [{ protocol: 0, container_port: 80, host_port: 18_080 }] }
+const IMAGE_VOLUME = {
+  image: { image: IMAGE },
+  image_sub_path: 'etc',
+  container_path: '/image',
+  readonly: true,
+}
 const EXITS_WITH_3 = ['sh', '-c', 'trap "exit 3" TERM; echo ready; while :; do sleep 0.01; done']
 
 export const OPERATIONS: readonly Operation[] = [
@@ -64,7 +70,9 @@ export const OPERATIONS: readonly Operation[] = [
   {
     name: 'CreateContainer',
     rpc: 'CreateContainer',
-    container: { mounts: [{ host_path: '/run/cri-ts-crash-volume', container_path: '/volume' }] },
+    container: {
+      mounts: [{ host_path: '/run/cri-ts-crash-volume', container_path: '/volume' }, IMAGE_VOLUME],
+    },
     prepare: runSandbox,
     request: createRequest,
     async check(subject, { container_id }) {
@@ -108,6 +116,7 @@ export const OPERATIONS: readonly Operation[] = [
   {
     name: 'RemoveContainer of one that runs',
     rpc: 'RemoveContainer',
+    container: { mounts: [IMAGE_VOLUME] },
     prepare: runContainer,
     request: containerRequest,
     async check(subject) {
