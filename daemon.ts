@@ -82,6 +82,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
       ...{ sandboxPaths: paths.sandbox, initPath, hostname, nowNs: clock.nowNs },
       mounts: config.runtime.mounts,
       handler: (name) => runtimeHandler(name, handlers, config),
+      defaults: config.runtime.defaults,
     },
   })
 

@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { sampleDefaults } from '#runtime/sample-defaults.ts'
 import { sampleHandler } from '#runtime/sample-handler.ts'
 import { type Config, type ConfigFlags, loadConfig } from './config.ts'
 
@@ -42,6 +43,7 @@ const defaults: Config = {
     monitor: 'conmon',
     cgroupDriver: 'auto',
     hooksDirs: [],
+    defaults: sampleDefaults,
     cdiSpecDirs: ['/etc/cdi', '/var/run/cdi'],
     mounts: { shmSizeBytes: 64 << 20, imageVolumes: 'copy', absentSourcesToReject: [], defaults: [] },
     handlers: { crun: sampleHandler('crun').settings, runc: sampleHandler('runc').settings },

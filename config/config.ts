@@ -2,8 +2,10 @@ import { resolve } from 'node:path'
 import { durationMs } from '#lib/duration.ts'
 import { invalidArgument } from '#lib/errors.ts'
 import { nearestName } from '#lib/names.ts'
+import type { ContainerDefaults } from '#runtime/container-defaults.ts'
 import type { HandlerSettings } from '#runtime/handler.ts'
 import type { MountSettings } from '#runtime/mount-settings.ts'
+import { containerDefaults } from './defaults-schema.ts'
 import { handlerContradictions, handlerSettings } from './handler-schema.ts'
 import type { KeyPath } from './key-lines.ts'
 import { type Layer, merged, originOf, readLayers } from './layers.ts'
@@ -30,6 +32,7 @@ export interface Config {
     /** An absolute path, or a name to be found in PATH. */
     readonly monitor: string
     readonly cgroupDriver: FileConfig['runtime']['cgroup_driver']
+    readonly defaults: ContainerDefaults
     readonly cdiSpecDirs: readonly string[]
     readonly hooksDirs: readonly string[]
     readonly mounts: MountSettings
@@ -168,6 +171,7 @@ function toConfig(file: FileConfig): Config {
       defaultHandler: runtime.default_handler,
       monitor: runtime.monitor,
       cgroupDriver: runtime.cgroup_driver,
+      defaults: containerDefaults(runtime),
       hooksDirs: runtime.hooks_dirs.map((directory) => resolve(directory)),
       cdiSpecDirs: runtime.cdi_spec_dirs.map((directory) => resolve(directory)),
       mounts: mountSettings(runtime),

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net'
 import { z } from 'zod'
 import { durationMs } from '#lib/duration.ts'
+import { defaultsShape } from './defaults-schema.ts'
 import { handler } from './handler-schema.ts'
 import { PROGRAM, path, says } from './key-meta.ts'
 import { mountKeys } from './mount-schema.ts'
@@ -103,6 +104,7 @@ export const configSchema = z.strictObject({
             '"auto", "systemd" or "cgroupfs"',
           ),
         ),
+      ...defaultsShape,
       cdi_spec_dirs: z
         .array(path)
         .default(['/etc/cdi', '/var/run/cdi'])

@@ -1,17 +1,13 @@
 import { invalidArgument } from '#lib/errors.ts'
+import { namespaceOfSysctl, sysctlPathOf } from '#lib/sysctl-names.ts'
 import type { SandboxSpec, StringMap } from '#runtime/pod-sandbox/record.ts'
-
-/** By its path under /proc/sys, what each namespace has of its own; anything else is the whole host's. */
-const namespaced = [
-  { namespace: 'ipc', paths: /^(kernel\/(shm[^/]*|msg[^/]*|sem)|fs\/mqueue\/[^/]+)$/ },
-  { namespace: 'network', paths: /^net\/.+$/ },
-] as const
 
 /** Throws invalid-argument for a sysctl that is not the pod's own: it would change the host. */
 export function convertSysctls(sysctls: StringMap, namespaces: SandboxSpec['namespaces']): StringMap {
   for (const [name, value] of Object.entries(sysctls)) {
-    const path = pathOf(name)
-    const owner = namespaced.find(({ paths }) => paths.test(path))?.namespace
+    const path = sysctlPathOf(name)
+    if (path === undefined) throw invalidArgument(`linux.sysctls: ${name} is no name of a sysctl`)
+    const owner = namespaceOfSysctl(path)
     if (owner === undefined) {
       throw invalidArgument(
         `linux.sysctls: ${name} is not namespaced and would change the host: ` +
@@ -27,17 +23,4 @@ export function convertSysctls(sysctls: StringMap, namespaces: SandboxSpec['name
       throw invalidArgument(`linux.sysctls: the value of ${name} has more than one line`)
   }
   return { ...sysctls }
-}
-
-/**
- * sysctl.d(5): if the first separator is a slash, dots are part of a name; else dots separate and slashes are dots.
- * Throws invalid-argument for a path that could leave /proc/sys.
- */
-function pathOf(name: string): string {
-  const bySlash = /[./]/.exec(name)?.[0] === '/'
-  const steps = bySlash ? name.split('/') : name.split('.').map((step) => step.replaceAll('/', '.'))
-  if (steps.some((step) => !/^[\w.:@-]+$/.test(step) || /^\.+$/.test(step))) {
-    throw invalidArgument(`linux.sysctls: ${name} is no name of a sysctl`)
-  }
-  return steps.join('/')
 }

@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { readFile, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { CriError } from '#lib/errors.ts'
 import type {
@@ -15,6 +15,7 @@ import type {
 } from '#runtime/monitor-port.ts'
 import type { Process } from '#runtime/pod-sandbox/record.ts'
 import type { AttachSockets } from './attach-sockets.ts'
+import { bundleProcess } from './bundle-process.ts'
 import { type Cgroup, type CgroupHierarchies, cgroupAt, cgroupDirectory } from './cgroups.ts'
 import { freezeAndDump, prepareRestore, startRestored, thaw, waitsRestored } from './checkpoint-restore.ts'
 import { bundleOf, type MonitorPaths, requestLogReopen, startConmon } from './conmon.ts'
@@ -119,9 +120,8 @@ export class ConmonMonitor implements ContainerMonitor, Disposable {
     return signalProcess(init, signal) || killsAll // The init may have moved to another cgroup.
   }
 
-  async ociProcess(id: string): Promise<object> {
-    const text = await readFile(join(bundleOf(this.#options.paths, id), 'config.json'), 'utf8')
-    return (JSON.parse(text) as { readonly process: object }).process
+  ociProcess(id: string): Promise<object> {
+    return bundleProcess(bundleOf(this.#options.paths, id))
   }
 
   async exec(request: ExecRequest): Promise<ExecResult> {

@@ -1,4 +1,5 @@
 import type { Log } from '#lib/log.ts'
+import type { ContainerDefaults } from './container-defaults.ts'
 import type { RuntimeHandler } from './handler.ts'
 import type { MountSettings } from './mount-settings.ts'
 import type { HostFacts, RuntimePorts } from './ports.ts'
@@ -18,6 +19,7 @@ export interface RuntimeOptions {
   /** Throws failed-precondition for one that is not configured (any more). */
   readonly handler: (name: string) => RuntimeHandler
   readonly mounts: MountSettings
+  readonly defaults: ContainerDefaults
   /** Nanoseconds since 1970, in decimal. */
   readonly nowNs: () => string
 }

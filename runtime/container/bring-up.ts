@@ -4,9 +4,10 @@ import { buildOciSpec, type ContainerNamespaces } from '../oci-spec/build-spec.t
 import { cgroupsPath } from '../oci-spec/cgroups-path.ts'
 import { resolveUser } from '../oci-spec/user.ts'
 import type { Process, SandboxRecord } from '../pod-sandbox/record.ts'
-import type { HostDevice, LocalImage, NamespacePaths } from '../ports.ts'
+import type { LocalImage, NamespacePaths } from '../ports.ts'
 import type { RuntimeContext } from '../runtime-context.ts'
 import { requireMounts } from './checkpointing.ts'
+import { findDevices, ownedBy } from './devices.ts'
 import { inject, readInjections } from './injections.ts'
 import {
   defaultMounts,
@@ -48,7 +49,7 @@ export async function bringUpContainer(
   const foreign = Promise.all([
     mountSources(record, context),
     defaultMounts(context),
-    devices(record, context),
+    findDevices(record, sandbox.spec, context),
     readInjections(record, context),
     makeLogDirectory(record, sandbox, context),
   ])
@@ -78,7 +79,8 @@ export async function bringUpContainer(
     sandboxFiles: { ...files, shm: sandbox.spec.namespaces.ipc === 'pod' ? files.shm : undefined },
     mountSources: new Map([...sources, ...(await imageSources)]),
     extraMounts: [...defaults, ...volumes],
-    devices: hostDevices,
+    devices: options.defaults.devicesOfUser ? ownedBy(hostDevices, user, spec.security.user) : hostDevices,
+    defaults: options.defaults,
     host,
     hostname: options.hostname(),
     cgroupsPath: path,
@@ -102,18 +104,6 @@ async function makeLogDirectory(
   { ports }: RuntimeContext,
 ): Promise<void> {
   if (logFile !== '') await ports.hostPaths.makeLogDirectory(spec.logDirectory)
-}
-
-/** All of the host's for a privileged container, unless its handler keeps them; then those asked for. */
-async function devices(
-  { spec, handler }: ContainerRecord,
-  { ports, options }: RuntimeContext,
-): Promise<readonly HostDevice[]> {
-  const { privilegedWithoutHostDevices } = options.handler(handler).settings
-  const all =
-    spec.security.privileged && !privilegedWithoutHostDevices ? await ports.hostPaths.allDevices() : []
-  const wanted = await Promise.all(spec.devices.map((device) => ports.hostPaths.devices(device)))
-  return [...all, ...wanted.flat()]
 }
 
 function namespacesOf(

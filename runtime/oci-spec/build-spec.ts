@@ -1,5 +1,6 @@
 import { invalidArgument } from '#lib/errors.ts'
 import type { ContainerSpec, ResolvedUser } from '../container/record.ts'
+import type { ContainerDefaults } from '../container-defaults.ts'
 import type { RuntimeHandler } from '../handler.ts'
 import type { SandboxRecord } from '../pod-sandbox/record.ts'
 import type { HostDevice, HostFacts, LocalImage, MountSource } from '../ports.ts'
@@ -29,6 +30,7 @@ export interface OciSpecInput {
   /** The devices asked for; where the container is privileged, all of the host's first. */
   readonly devices: readonly HostDevice[]
   readonly host: HostFacts
+  readonly defaults: ContainerDefaults
   /** The host's name now, which a pod in the host's UTS namespace has. */
   readonly hostname: string
   /** From `cgroupsPath`. */

@@ -1,22 +1,26 @@
 import { expect, test } from 'vitest'
 import { capabilityNames } from '#lib/capability-names.ts'
+import { defaultCapabilities } from '../container-defaults.ts'
 import { resolveCapabilities } from './capabilities.ts'
 
 const held = capabilityNames.filter((name) => name !== 'CAP_SYS_RESOURCE')
 const granted = (add: readonly string[], drop: readonly string[], privileged = false) =>
-  resolveCapabilities({ privileged, addCapabilities: add, dropCapabilities: drop }, held).effective
+  resolveCapabilities({ privileged, addCapabilities: add, dropCapabilities: drop }, held, defaultCapabilities)
+    .effective
 
 test('the default list is what containerd gives, within what the daemon holds', () => {
   const defaults = granted([], [])
   expect(defaults).toHaveLength(14)
   expect(defaults).toEqual(expect.arrayContaining(['CAP_CHOWN', 'CAP_NET_RAW', 'CAP_MKNOD']))
   const request = { privileged: false, addCapabilities: [], dropCapabilities: [] }
-  expect(resolveCapabilities(request, ['CAP_KILL', 'CAP_BPF']).effective).toEqual(['CAP_KILL'])
+  expect(resolveCapabilities(request, ['CAP_KILL', 'CAP_BPF'], defaultCapabilities).effective).toEqual([
+    'CAP_KILL',
+  ])
 })
 
 test('what is not ambient goes to the bounding, the effective and the permitted set, and to no other', () => {
   const request = { privileged: false, addCapabilities: ['ALL'], dropCapabilities: [] }
-  const all = resolveCapabilities(request, held)
+  const all = resolveCapabilities(request, held, defaultCapabilities)
   expect(all).toEqual({ bounding: held, effective: held, permitted: held })
 })
 
@@ -42,6 +46,7 @@ test('an ambient one is added to all sets, and one that is dropped to none', () 
     resolveCapabilities(
       { privileged, addCapabilities: [], dropCapabilities: drop, ambientCapabilities: ambient },
       held,
+      defaultCapabilities,
     )
   const admin = ['CAP_NET_ADMIN']
   const alone = { bounding: admin, effective: admin, permitted: admin, inheritable: admin, ambient: admin }

@@ -4,42 +4,28 @@ import { nearestName } from '#lib/names.ts'
 import type { ContainerSpec } from '../container/record.ts'
 import type { OciCapabilities } from './oci-spec.ts'
 
-/** What a container gets when it asks for nothing: containerd's and Docker's list. */
-const defaultCapabilities = [
-  'CAP_CHOWN',
-  'CAP_DAC_OVERRIDE',
-  'CAP_FSETID',
-  'CAP_FOWNER',
-  'CAP_MKNOD',
-  'CAP_NET_RAW',
-  'CAP_SETGID',
-  'CAP_SETUID',
-  'CAP_SETFCAP',
-  'CAP_SETPCAP',
-  'CAP_NET_BIND_SERVICE',
-  'CAP_SYS_CHROOT',
-  'CAP_KILL',
-  'CAP_AUDIT_WRITE',
-]
-
 type CapabilityRequest = Pick<
   ContainerSpec['security'],
   'privileged' | 'addCapabilities' | 'dropCapabilities' | 'ambientCapabilities'
 >
 
 /**
- * The default list with what is added and dropped; ALL goes first, so that ALL but one can be said.
+ * The node's default list with what is added and dropped; ALL goes first, so that ALL but one can be said.
  * An ambient one is added to all sets; what is dropped is in none (api.proto, Capability).
  * `held` is what the daemon holds: ALL and privileged mean no more than that, since an OCI runtime fails on more.
  * Throws invalid-argument for an unknown name, failed-precondition for an added one that the daemon does not hold.
  */
-export function resolveCapabilities(request: CapabilityRequest, held: readonly string[]): OciCapabilities {
+export function resolveCapabilities(
+  request: CapabilityRequest,
+  held: readonly string[],
+  defaults: readonly string[],
+): OciCapabilities {
   const add = request.addCapabilities.map(fullName)
   const drop = request.dropCapabilities.map(fullName)
   const ambient = (request.ambientCapabilities ?? []).map(fullName)
   if (request.privileged) return allSets(held, within(ambient, held))
 
-  let granted = new Set<string>(defaultCapabilities.filter((name) => held.includes(name)))
+  let granted = new Set<string>(defaults.filter((name) => held.includes(name)))
   if (add.includes(ALL) || ambient.includes(ALL)) granted = new Set(held)
   if (drop.includes(ALL)) granted = new Set()
   for (const name of [...add, ...ambient]) {

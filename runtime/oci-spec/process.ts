@@ -1,7 +1,9 @@
 import { posix } from 'node:path'
 import { invalidArgument } from '#lib/errors.ts'
+import { exactNumber } from '#lib/exact-json.ts'
 import type { ContainerSpec } from '../container/record.ts'
-import type { HostFacts, ImageConfig, LocalImage } from '../ports.ts'
+import type { ContainerDefaults } from '../container-defaults.ts'
+import type { HostFacts, LocalImage } from '../ports.ts'
 import type { OciSpecInput } from './build-spec.ts'
 import { resolveCapabilities } from './capabilities.ts'
 import type { OciProcess } from './oci-spec.ts'
@@ -11,19 +13,20 @@ const DEFAULT_PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sb
 /** What of a container's config.json its own and every exec's process is made from. */
 export type ProcessInput = Pick<
   OciSpecInput,
-  'container' | 'sandbox' | 'image' | 'user' | 'host' | 'hostname'
+  'container' | 'sandbox' | 'image' | 'user' | 'host' | 'hostname' | 'defaults'
 >
 
-export function buildProcess({ container, sandbox, image, user, host, hostname }: ProcessInput): OciProcess {
+export function buildProcess(input: ProcessInput): OciProcess {
+  const { container, image, user, host, defaults } = input
   const { security } = container
   return {
     terminal: container.tty,
     user,
     args: commandLine(container, image),
-    env: environment(container, image.config, sandbox.spec.hostname || hostname),
+    env: environment(input),
     cwd: posix.resolve('/', container.workingDirectory || image.config.workingDirectory),
-    capabilities: resolveCapabilities(security, host.capabilities),
-    rlimits: [{ type: 'RLIMIT_NOFILE', ...host.nofileLimit }],
+    capabilities: resolveCapabilities(security, host.capabilities, defaults.capabilities),
+    rlimits: limits(defaults, host),
     noNewPrivileges: security.noNewPrivileges,
     oomScoreAdj: allowedOomScoreAdj(container.resources.oomScoreAdj, host),
   }
@@ -62,10 +65,22 @@ function commandLine({ name, command, args }: ContainerSpec, { id, config }: Loc
   return words
 }
 
-function environment({ tty, env }: ContainerSpec, image: ImageConfig, hostname: string): readonly string[] {
+function environment({ container, sandbox, image, hostname, defaults }: ProcessInput): readonly string[] {
+  const { tty, env } = container
   return mergeEnvironment(
-    [DEFAULT_PATH, ...(tty ? ['TERM=xterm'] : []), `HOSTNAME=${hostname}`],
-    [...image.env, ...env.map(({ name, value }) => `${name}=${value}`)],
+    [DEFAULT_PATH, ...(tty ? ['TERM=xterm'] : []), `HOSTNAME=${sandbox.spec.hostname || hostname}`],
+    [...defaults.env, ...image.config.env, ...env.map(({ name, value }) => `${name}=${value}`)],
+  )
+}
+
+/** A JSON number that is no double: what setrlimit(2) calls infinity. */
+const UNLIMITED = exactNumber('18446744073709551615')
+
+function limits({ limits: wanted }: ContainerDefaults, { nofileLimit }: HostFacts): OciProcess['rlimits'] {
+  const value = (limit: number): number => (limit === Number.POSITIVE_INFINITY ? UNLIMITED : limit)
+  const nofile = { type: 'RLIMIT_NOFILE', ...nofileLimit }
+  return [...new Map([nofile, ...wanted].map((limit) => [limit.type, limit])).values()].map(
+    ({ type, soft, hard }) => ({ type, soft: value(soft), hard: value(hard) }),
   )
 }
 

@@ -1,6 +1,7 @@
 import type { ContainerSpec, Resources } from '../container/record.ts'
 import type { SandboxRecord } from '../pod-sandbox/record.ts'
 import type { HostFacts } from '../ports.ts'
+import { sampleDefaults } from '../sample-defaults.ts'
 import { sampleHandler } from '../sample-handler.ts'
 import type { OciSpecInput } from './build-spec.ts'
 
@@ -106,6 +107,7 @@ export const sampleInput: OciSpecInput = {
   extraMounts: [],
   devices: [],
   host: sampleHost,
+  defaults: sampleDefaults,
   hostname: 'node-1',
   cgroupsPath: '/kubepods/pod1/container-1',
 }

@@ -2,6 +2,7 @@ import { cgroupsPath } from '../oci-spec/cgroups-path.ts'
 import { buildInitSpec } from '../oci-spec/init-spec.ts'
 import type { NamespacePaths, NewNamespaces } from '../ports.ts'
 import type { RuntimeContext } from '../runtime-context.ts'
+import { withDefaultSysctls } from './default-sysctls.ts'
 import type { Process, SandboxRecord, SandboxState } from './record.ts'
 
 /** Makes all that a sandbox consists of. What it leaves behind when it throws, `teardownSandbox` removes. */
@@ -20,7 +21,7 @@ export async function bringUpSandbox(
     ipc: ownIpc,
     uts: ownNetwork, // A pod on the host's network has the host's name.
     hostname: spec.hostname,
-    sysctls: spec.sysctls,
+    sysctls: withDefaultSysctls(spec, context.options.defaults),
   })
   const files = makeFiles(record, context)
   const attached = attach(record, namespaces, context)

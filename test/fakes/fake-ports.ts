@@ -200,7 +200,9 @@ function fakeHostPaths(host: FakeHost): HostPaths {
         throw new CriError('failed-precondition', `${path} does not exist`)
       return { path, kind: 'directory', restrictions: [], propagation: 'shared' }
     },
-    devices: async () => [],
+    devices: async ({ containerPath, permissions }) => [
+      { path: containerPath, permissions, type: 'c', major: 10, minor: 229, mode: 0o666, uid: 0, gid: 0 },
+    ],
     allDevices: async () => [
       { path: '/dev/kmsg', type: 'c', major: 1, minor: 11, mode: 0o644, uid: 0, gid: 0, permissions: 'rwm' },
     ],

@@ -1,9 +1,11 @@
 import type { Log } from '#lib/log.ts'
+import type { ContainerDefaults } from '#runtime/container-defaults.ts'
 import type { HandlerSettings } from '#runtime/handler.ts'
 import type { MountSettings } from '#runtime/mount-settings.ts'
 import { sampleHost } from '#runtime/oci-spec/sample-input.ts'
 import type { RuntimePorts } from '#runtime/ports.ts'
 import { createRuntime, type Runtime } from '#runtime/runtime.ts'
+import { sampleDefaults } from '#runtime/sample-defaults.ts'
 import { sampleHandler } from '#runtime/sample-handler.ts'
 import { Effects } from './effects.ts'
 
@@ -24,6 +26,7 @@ export function runtimeLab(
   host = new FakeHost(),
   settings: { readonly [handler: string]: Partial<HandlerSettings> } = {},
   mounts: Partial<MountSettings> = {},
+  defaults: Partial<ContainerDefaults> = {},
 ): RuntimeLab {
   const effects = new Effects()
   const warnings: string[] = []
@@ -51,10 +54,11 @@ export function runtimeLab(
       handler: (name) => sampleHandler(name, settings[name]),
       mounts: { ...fakeMountSettings, ...mounts },
       hostname: () => 'node',
+      defaults: { ...sampleDefaults, ...defaults },
       nowNs: host.nowNs,
     },
   })
-  return { host, effects, runtime, warnings, restart: () => runtimeLab(host, settings, mounts) }
+  return { host, effects, runtime, warnings, restart: () => runtimeLab(host, settings, mounts, defaults) }
 }
 
 /** What nobody has configured, with a default mount. */
