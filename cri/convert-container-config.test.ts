@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { ContainerConfig, type KeyValue, NamespaceMode, Signal } from '#proto/gen/runtime/v1/api.ts'
 import { convertContainerConfig } from './convert-container-config.ts'
 import { containerSpec } from './fake-services.ts'
-import { populated, withFields } from './unread-fields.ts'
+import { populated, validResources, withFields } from './unread-fields.ts'
 
 const noModules = { apparmor: false, selinux: false }
 const metadata = { name: 'nginx', attempt: 0 }
@@ -20,6 +20,7 @@ const full = (changes: Changes = {}): ContainerConfig =>
     'mounts.0': { ...mount, selinuxRelabel: true },
     'devices.0': { containerPath: '/dev/a', hostPath: '/dev/b', permissions: 'rwm' },
     logPath: './nginx//old/../0.log',
+    ...validResources('linux.resources'),
     'CDIDevices.0.name': 'vendor.com/gpu=1',
     annotations: { 'cdi.k8s.io/plugin': 'vendor.com/gpu=1,vendor.com/nic=a:0', owner: 'me' },
     stopSignal: Signal.SIGNAL_SIGRTMINPLUS3,
@@ -78,16 +79,16 @@ test('every field arrives in the spec', () => {
     tty: true,
     stopSignal: 'SIGRTMIN+3',
     resources: {
-      cpuPeriodUs: 1,
-      cpuQuotaUs: 1,
-      cpuShares: 1,
+      cpuPeriodUs: 100_000,
+      cpuQuotaUs: 1000,
+      cpuShares: 2,
       memoryLimitBytes: 1,
       memorySwapLimitBytes: 1,
       oomScoreAdj: 1,
-      cpusetCpus: 'x',
-      cpusetMems: 'x',
-      hugepageLimits: [{ pageSize: 'x', limitBytes: 1 }],
-      unified: { '*': 'x' },
+      cpusetCpus: '0-1,3',
+      cpusetMems: '0',
+      hugepageLimits: [{ pageSize: '2MB', limitBytes: 1 }],
+      unified: { 'memory.high': '1' },
     },
     security: {
       user: { user: '1', group: 1, supplementalGroups: [1], strictGroups: true },
@@ -133,9 +134,7 @@ test.for<[ContainerConfig | undefined, string]>([
   [full({ 'CDIDevices.0.name': 'gpu0' }), 'CDI_devices[0].name has "gpu0"'],
   [full({ annotations: { 'cdi.k8s.io/a': 'v.com/gpu=0,' } }), 'annotation cdi.k8s.io/a has ""'],
   [full({ stopSignal: 66 }), 'stop_signal 66'],
-  [full({ 'linux.resources.oomScoreAdj': 1001n }), 'oom_score_adj is 1001'],
-  [full({ 'linux.resources.cpuQuota': -2n }), 'cpu_quota is -2'],
-  [full({ 'linux.resources.memoryLimitInBytes': 2n ** 62n }), 'memory_limit_in_bytes is 4611686018427387904'],
+  [full({ 'linux.resources.oomScoreAdj': 1001n }), 'linux.resources.oom_score_adj is 1001'],
   [full({ [`${security}.namespaceOptions.targetId`]: '' }), 'target_id is empty'],
   [full({ [`${security}.namespaceOptions.pid`]: 4 }), 'pid is 4'],
   [full({ [`${security}.runAsUser`]: undefined }), 'run_as_group is 1 without a user'],

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { NamespaceMode, PodSandboxConfig } from '#proto/gen/runtime/v1/api.ts'
 import { convertSandboxConfig } from './convert-sandbox-config.ts'
 import { sandboxSpec } from './fake-services.ts'
-import { populated, withFields } from './unread-fields.ts'
+import { populated, validResources, withFields } from './unread-fields.ts'
 
 const metadata = { name: 'web', uid: 'u1', namespace: 'default', attempt: 0 }
 const bare: PodSandboxConfig = { ...PodSandboxConfig.decode(new Uint8Array()), metadata }
@@ -16,6 +16,8 @@ const full = (changes: { readonly [path: string]: unknown } = {}): PodSandboxCon
     logDirectory: '/var/log/pods/web',
     'portMappings.0': { protocol: 2, containerPort: 80, hostPort: 8080, hostIp: '::1' },
     'linux.sysctls': { 'net.core.somaxconn': '1' },
+    ...validResources('linux.overhead'),
+    ...validResources('linux.resources'),
     [`${namespaceOptions}.network`]: NamespaceMode.POD,
     [`${namespaceOptions}.pid`]: NamespaceMode.CONTAINER,
     [`${namespaceOptions}.ipc`]: NamespaceMode.NODE,
@@ -26,6 +28,19 @@ const full = (changes: { readonly [path: string]: unknown } = {}): PodSandboxCon
 test('a config that says only its name is a pod with namespaces of its own', () => {
   expect(convertSandboxConfig(bare, 'crun')).toEqual(sandboxSpec())
 })
+
+const resources = {
+  cpuPeriodUs: 100_000,
+  cpuQuotaUs: 1000,
+  cpuShares: 2,
+  memoryLimitBytes: 1,
+  memorySwapLimitBytes: 1,
+  oomScoreAdj: 1,
+  cpusetCpus: '0-1,3',
+  cpusetMems: '0',
+  hugepageLimits: [{ pageSize: '2MB', limitBytes: 1 }],
+  unified: { 'memory.high': '1' },
+}
 
 test('every field arrives in the spec', () => {
   expect(convertSandboxConfig(full(), 'runc')).toEqual({
@@ -39,6 +54,7 @@ test('every field arrives in the spec', () => {
     annotations: { '*': 'x' },
     cgroupParent: 'x',
     sysctls: { 'net.core.somaxconn': '1' },
+    resources: { overhead: resources, containers: resources },
     namespaces: { network: 'pod', pid: 'container', ipc: 'node' },
     privileged: true,
   })
@@ -72,6 +88,8 @@ test.for([
   [full({ [`${namespaceOptions}.pid`]: NamespaceMode.TARGET }), 'pid is TARGET'],
   [full({ [`${namespaceOptions}.pid`]: 7 }), 'pid is 7: it may be 0, 1, 2, 3'],
   [full({ 'linux.securityContext.runAsUser': undefined }), 'run_as_group is 1 without a user'],
+  [full({ 'linux.overhead.cpuShares': 1n }), 'linux.overhead.cpu_shares is 1'],
+  [full({ 'linux.resources.cpusetMems': 'x' }), 'linux.resources.cpuset_mems is "x"'],
   [full({ 'portMappings.0.hostPort': 65_536 }), 'port_mappings[0].host_port is 65536'],
   [full({ 'portMappings.0.hostPort': -1 }), 'port_mappings[0].host_port is -1'],
   [full({ 'portMappings.0.containerPort': 0 }), 'port_mappings[0].container_port is 0'],

@@ -5,6 +5,7 @@ import type { PodMetadata, PortMapping, SandboxSpec } from '#runtime/pod-sandbox
 import { convertEnum } from './convert-enum.ts'
 import { absolute } from './convert-mounts.ts'
 import { convertSandboxNamespaces } from './convert-namespaces.ts'
+import { convertPodResources } from './convert-pod-resources.ts'
 import { requireUserOfGroup } from './convert-security-context.ts'
 import { convertShmSize } from './convert-shm-size.ts'
 import { convertSysctls } from './convert-sysctls.ts'
@@ -31,8 +32,7 @@ export function convertSandboxConfig(
     const { securityContext = noSecurity } = linux
     const namespaces = convertSandboxNamespaces(securityContext.namespaceOptions)
     ignored(config.windows, 'this is Linux')
-    ignored(linux.overhead, 'kubelet sets the limits of the cgroup parent itself')
-    ignored(linux.resources, 'kubelet sets the limits of the cgroup parent itself')
+    const resources = convertPodResources(linux, 'linux.')
     ignoreSandboxProcess(securityContext)
     return {
       metadata,
@@ -50,6 +50,7 @@ export function convertSandboxConfig(
       ...shmSizeOf(config),
       cgroupParent: convertCgroupParent(linux.cgroupParent),
       sysctls: convertSysctls(linux.sysctls, namespaces),
+      ...(resources === undefined ? {} : { resources }),
       namespaces,
       privileged: securityContext.privileged,
     }

@@ -45,6 +45,7 @@ export function fakeServices(
       get: sandbox,
       list: () => sandboxes,
       ready: sandbox,
+      updateResources: async (id, resources) => did(undefined, 'updateResources', sandbox(id).id, resources),
       connect: async (id, port) => {
         throw new CriError('unavailable', `pod sandbox ${sandbox(id).id}: nobody listens on port ${port}`)
       },

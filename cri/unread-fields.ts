@@ -29,6 +29,17 @@ export function withFields<Message extends object>(message: Message, values: Fie
   return message
 }
 
+/** For tests: what makes populated LinuxContainerResources at this path valid. */
+export const validResources = (at: string): Fields => ({
+  [`${at}.cpuPeriod`]: 100_000n,
+  [`${at}.cpuQuota`]: 1000n,
+  [`${at}.cpuShares`]: 2n,
+  [`${at}.cpusetCpus`]: '0-1,3',
+  [`${at}.cpusetMems`]: '0',
+  [`${at}.hugepageLimits.0.pageSize`]: '2MB',
+  [`${at}.unified`]: { 'memory.high': '1' },
+})
+
 /** For tests: what was read of `message`, as paths (`config.linux.sysctls`), its lists' elements being one. */
 export interface Recording<Message> {
   readonly message: Message

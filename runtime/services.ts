@@ -1,6 +1,6 @@
 import type { ContainerRecord, ContainerSpec, Resources } from './container/record.ts'
 import type { CommandStreams, ExecResult } from './monitor-port.ts'
-import type { SandboxRecord, SandboxSpec } from './pod-sandbox/record.ts'
+import type { PodResources, SandboxRecord, SandboxSpec } from './pod-sandbox/record.ts'
 import type { PodConnection } from './ports.ts'
 import type { CgroupUsage, InterfaceUsage, WrittenUsage } from './usage-port.ts'
 
@@ -21,6 +21,8 @@ export interface SandboxService {
   list(): readonly SandboxRecord[]
   /** Throws failed-precondition for one that is not ready. */
   ready(id: string): SandboxRecord
+  /** Keeps what is given beside what was given before; throws failed-precondition for one that is not ready. */
+  updateResources(id: string, resources: PodResources): Promise<void>
   /** A connection to a port of the pod's loopback; throws unavailable where nobody listens. */
   connect(id: string, port: number): Promise<PodConnection>
 }

@@ -7,7 +7,7 @@ import type {
   Resources,
   UserRequest,
 } from '#runtime/container/record.ts'
-import type { SandboxRecord, SandboxSpec } from '#runtime/pod-sandbox/record.ts'
+import type { PodResources, SandboxRecord, SandboxSpec } from '#runtime/pod-sandbox/record.ts'
 
 /**
  * What a stored record must have for the runtime to live with it. Keys that this version does not know may be there.
@@ -22,6 +22,21 @@ const int = z.int()
 const decimal = z.string().regex(/^\d+$/)
 const namespaceMode = z.enum(['pod', 'container', 'node', 'target'])
 const process = z.looseObject({ pid: int, startTimeTicks: decimal })
+
+const resources = z.looseObject({
+  cpuPeriodUs: int,
+  cpuQuotaUs: int,
+  cpuShares: int,
+  memoryLimitBytes: int,
+  memorySwapLimitBytes: int,
+  oomScoreAdj: int,
+  cpusetCpus: z.string(),
+  cpusetMems: z.string(),
+  hugepageLimits: z.array(z.looseObject({ pageSize: z.string(), limitBytes: int })),
+  unified: stringMap,
+} satisfies ShapeOf<Resources>)
+
+const podResources = z.looseObject({ overhead: resources.optional(), containers: resources.optional() })
 
 const sandboxSpec = z.looseObject({
   metadata: z.looseObject({ name: z.string(), uid: z.string(), namespace: z.string(), attempt: int }),
@@ -42,6 +57,7 @@ const sandboxSpec = z.looseObject({
   shmSizeBytes: int.optional(),
   cgroupParent: z.string(),
   sysctls: stringMap,
+  resources: podResources.optional() as z.ZodType<PodResources | undefined>,
   namespaces: z.looseObject({
     network: z.enum(['pod', 'node']),
     pid: namespaceMode,
@@ -53,6 +69,7 @@ const sandboxSpec = z.looseObject({
 export const sandboxRecordSchema = z.looseObject({
   id: z.string(),
   spec: sandboxSpec as z.ZodType<SandboxSpec>,
+  updatedResources: podResources.optional() as z.ZodType<PodResources | undefined>,
   createdAtNs: decimal,
   state: z.discriminatedUnion('phase', [
     z.looseObject({ phase: z.literal('creating') }),
@@ -64,19 +81,6 @@ export const sandboxRecordSchema = z.looseObject({
     z.looseObject({ phase: z.enum(['stopping', 'stopped']), ips: strings }),
   ]) as z.ZodType<SandboxRecord['state']>,
 } satisfies ShapeOf<SandboxRecord>)
-
-const resources = z.looseObject({
-  cpuPeriodUs: int,
-  cpuQuotaUs: int,
-  cpuShares: int,
-  memoryLimitBytes: int,
-  memorySwapLimitBytes: int,
-  oomScoreAdj: int,
-  cpusetCpus: z.string(),
-  cpusetMems: z.string(),
-  hugepageLimits: z.array(z.looseObject({ pageSize: z.string(), limitBytes: int })),
-  unified: stringMap,
-} satisfies ShapeOf<Resources>)
 
 const containerMount = z.looseObject({
   containerPath: z.string(),

@@ -8,7 +8,7 @@ import {
   sandboxRecord,
   sandboxSpec,
 } from '../fake-services.ts'
-import { populated, recording, unreadFields, withFields } from '../unread-fields.ts'
+import { populated, recording, unreadFields, validResources, withFields } from '../unread-fields.ts'
 
 const { methods } = RuntimeServiceDefinition
 type MethodName = keyof typeof methods
@@ -19,6 +19,8 @@ const namespaceOptions = 'linux.securityContext.namespaceOptions'
 const valid: { readonly [name in MethodName]?: { readonly [path: string]: unknown } } = {
   runPodSandbox: {
     runtimeHandler: 'runc',
+    ...validResources('config.linux.overhead'),
+    ...validResources('config.linux.resources'),
     'config.logDirectory': '/var/log/pods/web',
     'config.portMappings.0.hostIp': '127.0.0.1',
     'config.linux.sysctls': { 'net.core.somaxconn': '1' },
@@ -27,6 +29,7 @@ const valid: { readonly [name in MethodName]?: { readonly [path: string]: unknow
     [`config.${namespaceOptions}.usernsOptions`]: undefined,
   },
   createContainer: {
+    ...validResources('config.linux.resources'),
     'config.workingDir': '/srv',
     'config.mounts.0.containerPath': '/data',
     'config.mounts.0.hostPath': '/srv/data',
@@ -45,6 +48,8 @@ const valid: { readonly [name in MethodName]?: { readonly [path: string]: unknow
     'config.linux.securityContext.apparmorProfile': '',
     'config.CDIDevices.0.name': 'vendor.com/gpu=1',
   },
+  updateContainerResources: validResources('linux'),
+  updatePodSandboxResources: { ...validResources('overhead'), ...validResources('resources') },
   exec: { stderr: false },
   attach: { tty: false },
   checkpointContainer: { location: '/checkpoint.tar' },

@@ -21,7 +21,7 @@ export function podSandboxStatus(
 }
 
 /** `info.pid` is where scripts that read `crictl inspectp` look for it; most sandboxes have no process. */
-function infoOf({ spec, state }: SandboxRecord): object {
+function infoOf({ spec, state, updatedResources }: SandboxRecord): object {
   const pid = state.phase === 'ready' ? (state.init?.init.pid ?? 0) : 0
-  return { pid, handler: spec.handler, state, config: spec }
+  return { pid, handler: spec.handler, state, resources: updatedResources ?? spec.resources, config: spec }
 }

@@ -33,6 +33,7 @@ import { streamContainers } from './stream-containers.ts'
 import { streamPodSandboxStats } from './stream-pod-sandbox-stats.ts'
 import { streamPodSandboxes } from './stream-pod-sandboxes.ts'
 import { updateContainerResources } from './update-container-resources.ts'
+import { updatePodSandboxResources } from './update-pod-sandbox-resources.ts'
 import { updateRuntimeConfig } from './update-runtime-config.ts'
 import { version } from './version.ts'
 
@@ -62,7 +63,7 @@ export function runtimeService(parts: RuntimeServiceParts): ServiceTable<typeof 
     podSandboxStatus: podSandboxStatus(sandboxes),
     listPodSandbox: listPodSandbox(sandboxes),
     streamPodSandboxes: streamPodSandboxes(sandboxes),
-    updatePodSandboxResources: unimplemented('UpdatePodSandboxResources'),
+    updatePodSandboxResources: updatePodSandboxResources(sandboxes),
 
     createContainer: createContainer(containers, sandboxes, host),
     startContainer: startContainer(containers),

@@ -5,7 +5,6 @@ import { signalNumber } from '#lib/signals.ts'
 import type { Catalogue } from '../catalogue.ts'
 import { Creations } from '../creations.ts'
 import type { MonitoredContainer } from '../monitor-port.ts'
-import { mergeResources, toOciResources } from '../oci-spec/resources.ts'
 import type { Process, SandboxRecord } from '../pod-sandbox/record.ts'
 import type { RuntimeContext } from '../runtime-context.ts'
 import type { ContainerService } from '../services.ts'
@@ -19,6 +18,7 @@ import { transition } from './state.ts'
 import { stopSignalOf } from './stop-signal.ts'
 import { Stopping } from './stopping.ts'
 import { teardownContainer } from './teardown.ts'
+import { updateResources } from './update-resources.ts'
 
 const NOBODY_YET = { uid: 0, gid: 0, additionalGids: [] }
 
@@ -188,18 +188,14 @@ export class Containers implements ContainerService {
     for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
   }
 
-  async update(id: string, resources: Resources): Promise<void> {
+  async update(id: string, update: Resources): Promise<void> {
     const found = this.#catalogue.get(id)
     using _lock = await this.#locks.acquire(found.id)
     const record = this.#catalogue.get(found.id)
     if (record.state.phase !== 'created' && record.state.phase !== 'running') throw notRunning(record)
-    const merged = mergeResources(record.spec.resources, resources)
-    await this.#context.ports.monitor.update(
-      record.id,
-      record.handler,
-      toOciResources(merged, this.#context.host),
-    )
-    await this.#catalogue.put({ ...record, spec: { ...record.spec, resources: merged } })
+    const sandbox = this.#readySandbox(record.spec.sandboxId)
+    const resources = await updateResources(record, sandbox, update, this.#context)
+    await this.#catalogue.put({ ...record, spec: { ...record.spec, resources } })
   }
 
   async reopenLog(id: string): Promise<void> {

@@ -1,5 +1,5 @@
 import { invalidArgument } from '#lib/errors.ts'
-import type { ContainerSpec, ResolvedUser } from '../container/record.ts'
+import type { ContainerSpec, ResolvedUser, Resources } from '../container/record.ts'
 import type { ContainerDefaults } from '../container-defaults.ts'
 import type { RuntimeHandler } from '../handler.ts'
 import type { SandboxRecord } from '../pod-sandbox/record.ts'
@@ -95,6 +95,18 @@ export function sandboxAnnotations({ id, spec }: SandboxRecord): Record<string, 
     'io.kubernetes.cri.sandbox-name': spec.metadata.name,
     'io.kubernetes.cri.sandbox-namespace': spec.metadata.namespace,
     'io.kubernetes.cri.sandbox-uid': spec.metadata.uid,
+    ...sizeAnnotations(spec.resources?.containers),
+  }
+}
+
+/** How big virtual machines that hold a pod are made. */
+function sizeAnnotations(resources: Resources | undefined): Record<string, string> {
+  if (resources === undefined) return {}
+  return {
+    'io.kubernetes.cri.sandbox-cpu-period': `${resources.cpuPeriodUs}`,
+    'io.kubernetes.cri.sandbox-cpu-quota': `${resources.cpuQuotaUs}`,
+    'io.kubernetes.cri.sandbox-cpu-shares': `${resources.cpuShares}`,
+    'io.kubernetes.cri.sandbox-memory': `${resources.memoryLimitBytes}`,
   }
 }
 

@@ -96,7 +96,10 @@ export interface OciResources {
     readonly limit?: number
     /** Memory and swap together. */
     readonly swap?: number
+    /** Of an update: refuse a limit below the usage. Since 1.1; an older OCI runtime does not look at it. */
+    readonly checkBeforeUpdate?: true
   }
+  readonly pids?: { readonly limit: number }
   readonly hugepageLimits?: readonly { readonly pageSize: string; readonly limit: number }[]
   readonly unified?: StringMap
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { mergeResources, toOciResources } from './resources.ts'
+import { mergeResources, toOciResources, toOciUpdate } from './resources.ts'
 import { noResources, sampleHost } from './sample-input.ts'
 
 const version1 = { ...sampleHost, cgroupVersion: 1 } as const
@@ -35,10 +35,40 @@ test.for([
   { limit: 100, swap: 150, accounts: true, memory: { limit: 100, swap: 150 } },
   { limit: 100, swap: -1, accounts: true, memory: { limit: 100, swap: -1 } },
   { limit: 100, swap: 150, accounts: false, memory: { limit: 100 } },
-  { limit: 0, swap: 150, accounts: false, memory: undefined },
 ])('a limit of $limit, with swap $swap, where swap is accounted ($accounts): $memory', (row) => {
   const resources = { ...noResources, memoryLimitBytes: row.limit, memorySwapLimitBytes: row.swap }
   expect(toOciResources(resources, { ...sampleHost, swapLimits: row.accounts }).memory).toEqual(row.memory)
+})
+
+test.for([
+  [{ memorySwapLimitBytes: 5 }, 'memory_swap_limit_in_bytes is 5, but memory_limit_in_bytes is not given'],
+  [
+    { memoryLimitBytes: -1, memorySwapLimitBytes: 5 },
+    'memory_swap_limit_in_bytes is 5, but memory_limit_in_bytes is not given',
+  ],
+  [
+    { memoryLimitBytes: 10, memorySwapLimitBytes: 5 },
+    'memory_swap_limit_in_bytes is 5, less than memory_limit_in_bytes (10)',
+  ],
+] as const)('%o: %s', ([changes, message]) => {
+  expect(() => toOciResources({ ...noResources, ...changes }, sampleHost)).toThrow(
+    expect.objectContaining({ kind: 'invalid-argument', message: expect.stringContaining(message) }),
+  )
+})
+
+test('a CPU quota of -1 is left out of a new container, and given in an update', () => {
+  const resources = { ...noResources, cpuQuotaUs: -1 }
+  expect(toOciResources(resources, sampleHost)).toEqual({})
+  expect(toOciUpdate(resources, sampleHost)).toEqual({ cpu: { quota: -1 } })
+})
+
+test('an update asks the OCI runtime to look at the usage before it lowers the memory', () => {
+  expect(toOciUpdate({ ...noResources, memoryLimitBytes: 100 }, sampleHost).memory).toEqual({
+    limit: 100,
+    swap: 100,
+    checkBeforeUpdate: true,
+  })
+  expect(toOciUpdate({ ...noResources, cpuShares: 2 }, sampleHost)).toEqual({ cpu: { shares: 2 } })
 })
 
 test('limits of huge pages that the host cannot limit are left out', () => {

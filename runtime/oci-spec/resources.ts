@@ -3,8 +3,15 @@ import type { Resources } from '../container/record.ts'
 import type { HostFacts } from '../ports.ts'
 import type { OciResources } from './oci-spec.ts'
 
-/** Limits as OCI runtimes take them, in config.json and in `update --resources -`; what is zero is left out. */
+/**
+ * Limits as config.json has them; what is zero is left out. A new container has no CPU quota: crun 1.8 fails with
+ * one of -1 on cgroup v1.
+ */
 export function toOciResources(resources: Resources, host: HostFacts): OciResources {
+  return limitsOf({ ...resources, cpuQuotaUs: Math.max(0, resources.cpuQuotaUs) }, host)
+}
+
+function limitsOf(resources: Resources, host: HostFacts): OciResources {
   const cpu = given({
     shares: resources.cpuShares,
     quota: resources.cpuQuotaUs,
@@ -15,12 +22,21 @@ export function toOciResources(resources: Resources, host: HostFacts): OciResour
   const memory = given({ limit: resources.memoryLimitBytes, swap: swapLimit(resources, host) })
   const hugepageLimits = limitableHugepages(resources, host)
   checkUnified(resources, host)
+  checkSwap(resources)
   return {
     ...(cpu === undefined ? {} : { cpu }),
     ...(memory === undefined ? {} : { memory }),
     ...(hugepageLimits.length === 0 ? {} : { hugepageLimits }),
     ...(Object.keys(resources.unified).length === 0 ? {} : { unified: resources.unified }),
   }
+}
+
+/** The same for `update --resources -` of a container that runs. */
+export function toOciUpdate(resources: Resources, host: HostFacts): OciResources {
+  const given = limitsOf(resources, host)
+  return given.memory?.limit === undefined
+    ? given
+    : { ...given, memory: { ...given.memory, checkBeforeUpdate: true } }
 }
 
 /**
@@ -52,6 +68,22 @@ const raisedSwap = ({ memorySwapLimitBytes: swap }: Resources, { memoryLimitByte
 /** A memory limit alone would let the container swap as much again, so that swap has the same where none is given. */
 function swapLimit({ memoryLimitBytes, memorySwapLimitBytes }: Resources, host: HostFacts): number {
   return host.swapLimits ? memorySwapLimitBytes || memoryLimitBytes : 0
+}
+
+/** The limit is of memory and swap together: containerd and runc have it so on both versions of cgroups. */
+function checkSwap({ memoryLimitBytes, memorySwapLimitBytes }: Resources): void {
+  if (memorySwapLimitBytes <= 0) return
+  const field = `linux.resources.memory_swap_limit_in_bytes is ${memorySwapLimitBytes}`
+  if (memoryLimitBytes <= 0) {
+    throw invalidArgument(
+      `${field}, but memory_limit_in_bytes is not given: it is the limit of both together`,
+    )
+  }
+  if (memorySwapLimitBytes < memoryLimitBytes) {
+    throw invalidArgument(
+      `${field}, less than memory_limit_in_bytes (${memoryLimitBytes}): it is the limit of both together`,
+    )
+  }
 }
 
 /** kubelet sends a limit for every page size of the node, also where the kernel can't limit them. */

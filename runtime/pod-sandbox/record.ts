@@ -1,3 +1,5 @@
+import type { Resources } from '../container/record.ts'
+
 /** Whose namespace of a kind a pod or container uses (api.proto, NamespaceMode). */
 export type NamespaceMode = 'pod' | 'container' | 'node' | 'target'
 
@@ -24,6 +26,14 @@ export interface DnsConfig {
   readonly options: readonly string[]
 }
 
+/** What kubelet reckons with for the whole pod; undefined where it says nothing. */
+export interface PodResources {
+  /** Beside what the containers use: of the pod's RuntimeClass. */
+  readonly overhead: Resources | undefined
+  /** Of all containers together. */
+  readonly containers: Resources | undefined
+}
+
 export type StringMap = { readonly [key: string]: string }
 
 /** What was asked for, as JSON can hold it: two requests are the same if their specs are equal. */
@@ -43,6 +53,8 @@ export interface SandboxSpec {
   /** As kubelet gave it: a path (cgroupfs) or a slice (systemd); '' when the pod has none. */
   readonly cgroupParent: string
   readonly sysctls: StringMap
+  /** Undefined where the pod has none, and in records of earlier versions. */
+  readonly resources?: PodResources
   readonly namespaces: {
     readonly network: 'pod' | 'node'
     readonly pid: NamespaceMode
@@ -76,6 +88,8 @@ export type SandboxState =
 export interface SandboxRecord {
   readonly id: string
   readonly spec: SandboxSpec
+  /** Of the latest UpdatePodSandboxResources: they stand in the place of the spec's. */
+  readonly updatedResources?: PodResources
   /** Nanoseconds since 1970, in decimal. */
   readonly createdAtNs: string
   readonly state: SandboxState

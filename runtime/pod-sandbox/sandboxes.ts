@@ -9,7 +9,7 @@ import type { RuntimeContext } from '../runtime-context.ts'
 import type { SandboxService } from '../services.ts'
 import { bringUpSandbox } from './bring-up.ts'
 import { checkHostPorts } from './host-ports.ts'
-import type { PodMetadata, SandboxRecord, SandboxSpec } from './record.ts'
+import type { PodMetadata, PodResources, SandboxRecord, SandboxSpec } from './record.ts'
 import { teardownSandbox } from './teardown.ts'
 
 /** What a sandbox does to its containers. */
@@ -96,6 +96,20 @@ export class Sandboxes implements SandboxService {
     await this.#containers.killAll(id)
     await teardownSandbox(record, this.#context)
     await this.#catalogue.put({ ...record, state: { phase: 'stopped', ips } })
+  }
+
+  async updateResources(id: string, { overhead, containers }: PodResources): Promise<void> {
+    const found = this.#catalogue.get(id)
+    using _lock = await this.#locks.acquire(found.id)
+    const record = this.ready(found.id)
+    const now = record.updatedResources ?? record.spec.resources
+    await this.#catalogue.put({
+      ...record,
+      updatedResources: {
+        overhead: overhead ?? now?.overhead,
+        containers: containers ?? now?.containers,
+      },
+    })
   }
 
   /** Removes a sandbox that was never up. */

@@ -18,6 +18,8 @@ export interface FakeContainer {
   readonly signals: number[]
   execs: number
   frozen: boolean
+  /** `linux.resources` of the updates, in order. */
+  readonly updates: object[]
 }
 
 /** What exists on a host in memory, whoever made it. It outlives every runtime that acts on it. */

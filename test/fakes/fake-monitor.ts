@@ -30,6 +30,7 @@ export class FakeMonitor implements ContainerMonitor {
       phase: 'created',
       ...{ init, monitor, ociSpec, monitorLives: true, cgroup: true, exit: undefined, signals: [], execs: 0 },
       frozen: false,
+      updates: [],
       cgroupParent: posix.dirname(cgroupsPath),
     })
     return { init, monitor }
@@ -76,8 +77,8 @@ export class FakeMonitor implements ContainerMonitor {
     await this.#host.until(() => signal.aborted || container.phase === 'ended')
   }
 
-  async update(id: string): Promise<void> {
-    this.#must(id)
+  async update(id: string, _handler: string, resources: object): Promise<void> {
+    this.#must(id).updates.push(resources)
   }
 
   async checkpoint({ id }: CheckpointRequest): Promise<object> {

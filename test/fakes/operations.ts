@@ -155,4 +155,11 @@ export const operations: readonly Operation[] = [
     act: ({ runtime }, { containerId }) =>
       runtime.containers.update(containerId, { ...containerSpec().resources, memoryLimitBytes: 1 << 20 }, {}),
   },
+  {
+    name: 'UpdatePodSandboxResources',
+    kind: 'changes',
+    prepare: pod(),
+    act: ({ runtime }, { sandboxId }) =>
+      runtime.sandboxes.updateResources(sandboxId, { overhead: undefined, containers: undefined }),
+  },
 ]
