@@ -21,7 +21,8 @@ import { getXattr, makeNode, setXattr } from '#linux/overlay-files.ts'
 import { buildImage } from '#test/fixtures/image.ts'
 import { never, openImageLab } from '#test/fixtures/image-lab.ts'
 import { imageSource } from '#test/fixtures/image-sources.ts'
-import { copyFromRoot } from './copy-tree.ts'
+import type { TarFile } from '#test/fixtures/tar.ts'
+import { copyTree, directoryInRoot } from './copy-tree.ts'
 
 function temporaryRoot() {
   const home = mkdtempSync('/var/lib/cri-ts-copy-')
@@ -65,7 +66,7 @@ test('a tree is copied with owners, modes, times, links, devices and attributes'
   utimesSync(join(data, 'sub'), 1, 2)
   utimesSync(data, 3, 1_000_000_000)
 
-  copyFromRoot(lab.root, '/data', lab.target)
+  copyTree(latin1(directoryInRoot(lab.root, '/data') ?? ''), latin1(lab.target))
 
   expect(listing(lab.target)).toBe(listing(data))
   expect(readFileSync(join(lab.target, 'again'), 'utf8')).toBe('program')
@@ -74,23 +75,14 @@ test('a tree is copied with owners, modes, times, links, devices and attributes'
   expect(getXattr(latin1(join(lab.target, 'sub')), 'user.note')?.toString()).toBe('kept')
 })
 
-test("links on the way stay inside the root, and what is not there is an empty directory of the root's owner", () => {
+test('links on the way stay inside the root, and a file is no volume', () => {
   using lab = temporaryRoot()
-  chownSync(lab.root, 100_000, 100_000)
   symlinkSync('/../../../../../../etc', join(lab.root, 'out'))
   mkdirSync(join(lab.root, 'etc'))
-  writeFileSync(join(lab.root, 'etc/inside'), '')
-  copyFromRoot(lab.root, '/out', lab.target)
-  expect(readdirSync(lab.target)).toEqual(['inside'])
-  copyFromRoot(lab.root, '/missing/below', `${lab.target}-2`)
-  expect(readdirSync(`${lab.target}-2`)).toEqual([])
-  expect(lstatSync(`${lab.target}-2`)).toMatchObject({ uid: 100_000, gid: 100_000, mode: 0o040755 })
-})
-
-test('a file where a VOLUME is to be is refused', () => {
-  using lab = temporaryRoot()
   writeFileSync(join(lab.root, 'file'), '')
-  expect(() => copyFromRoot(lab.root, '/file', lab.target)).toThrow(
+  expect(directoryInRoot(lab.root, '/out')).toBe(join(lab.root, 'etc'))
+  expect(directoryInRoot(lab.root, '/missing/below')).toBeUndefined()
+  expect(() => directoryInRoot(lab.root, '/file')).toThrow(
     'the image has a VOLUME at /file, and a file there',
   )
 })
@@ -98,13 +90,16 @@ test('a file where a VOLUME is to be is refused', () => {
 test("a volume of a container has what its image has there, and goes with the container's root file system", async () => {
   await using lab = openImageLab()
   const { rootfs, store } = lab.images
-  const layer = [{ name: 'data/file', content: 'of the image', uid: 7 }]
+  const root: TarFile = { name: './', type: 'directory', mode: 0o700, uid: 100_000, gid: 100_000 }
+  const layer = [root, { name: 'data/file', content: 'of the image', uid: 7 }]
   const id = await store.add(imageSource(buildImage({ layers: [layer] }), {}), never)
   await rootfs.mount('c1', id)
   const path = await rootfs.makeVolume('c1', 0, '/data')
   expect(readFileSync(join(path, 'file'), 'utf8')).toBe('of the image')
   expect(lstatSync(join(path, 'file')).uid).toBe(7)
-  expect(readdirSync(await rootfs.makeVolume('c1', 1, '/none'))).toEqual([])
+  const empty = await rootfs.makeVolume('c1', 1, '/none')
+  expect(readdirSync(empty)).toEqual([])
+  expect(lstatSync(empty)).toMatchObject({ uid: 100_000, gid: 100_000, mode: 0o040755 })
   await expect(rootfs.makeVolume('c1', 2, '/data/file')).rejects.toMatchObject({
     kind: 'failed-precondition',
   })

@@ -4,6 +4,7 @@ import {
   closeSync,
   constants,
   copyFileSync,
+  fstatSync,
   lchownSync,
   linkSync,
   lstatSync,
@@ -22,31 +23,19 @@ const O_PATH = 0o10000000
 /** Set by who mounts the copy, and by overlayfs for itself. */
 const NOT_COPIED = /^(?:security\.selinux|trusted\.overlay\.)/
 
-/**
- * Makes `target` a copy of what the root file system has at a path, links kept inside: owners, modes, times, links,
- * devices and extended attributes as they are. Where it has nothing, an empty directory of the root's owner.
- */
-export function copyFromRoot(root: string, path: string, target: string): void {
+/** The directory at a path of a root file system, links kept inside, in latin1; undefined where there is nothing. */
+export function directoryInRoot(root: string, path: string): string | undefined {
   using fds = new DisposableStack()
   const opened = (fd: number): number => fds.adopt(fd, closeSync)
   const rootFd = opened(openSync(root, constants.O_RDONLY | constants.O_DIRECTORY))
   const found = openedInRoot(rootFd, path)
-  if (found === undefined) {
-    const { uid, gid } = lstatSync(root)
-    mkdirSync(target, { mode: 0o755 })
-    chmodSync(target, 0o755)
-    lchownSync(target, uid, gid)
-    return
-  }
+  if (found === undefined) return undefined
   opened(found)
-  const source = readlinkSync(`/proc/self/fd/${found}`, 'latin1')
-  if (!lstatSync(fsPath(source)).isDirectory()) {
-    throw new CriError(
-      'failed-precondition',
-      `the image has a VOLUME at ${path}, and a file there: mount something at that path, or mend the image`,
-    )
-  }
-  copyTree(source, Buffer.from(target).toString('latin1'), new Map())
+  if (fstatSync(found).isDirectory()) return readlinkSync(`/proc/self/fd/${found}`, 'latin1')
+  throw new CriError(
+    'failed-precondition',
+    `the image has a VOLUME at ${path}, and a file there: mount something at that path, or mend the image`,
+  )
 }
 
 function openedInRoot(rootFd: number, path: string): number | undefined {
@@ -58,8 +47,11 @@ function openedInRoot(rootFd: number, path: string): number | undefined {
   }
 }
 
-/** Paths are bytes in latin1. `copied`: where files of several names went, by inode. */
-function copyTree(from: string, to: string, copied: Map<string, string>): void {
+/**
+ * Makes `to` a copy of `from`: owners, modes, times, links, devices and extended attributes as they are. Paths are
+ * bytes in latin1. `copied`: where files of several names went, by inode.
+ */
+export function copyTree(from: string, to: string, copied = new Map<string, string>()): void {
   const stat = lstatSync(fsPath(from), { bigint: true })
   const key = `${stat.dev}:${stat.ino}`
   const first = stat.isDirectory() ? undefined : copied.get(key)

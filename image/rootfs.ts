@@ -18,6 +18,7 @@ import { openInRoot, unmount } from '#linux/libc.ts'
 import { isMounted, type OverlayLayers, overlayMounter } from '#linux/overlay.ts'
 import type { LocalImage } from '#runtime/ports.ts'
 import type { ImageRootfs } from '#runtime/rootfs-port.ts'
+import { directoryInRoot } from './copy-tree.ts'
 import type { ImageRecords } from './image-records.ts'
 import type { ImageRecord, ImageStore } from './image-source.ts'
 import type { LayerStore } from './layer-store.ts'
@@ -37,7 +38,7 @@ export interface RootfsOptions {
   readonly records: ImageRecords
   readonly trash: Trash
   readonly written: Pick<WrittenUsages, 'of' | 'forget'>
-  readonly pool: Pick<UntarPool, 'copyFromRoot'>
+  readonly pool: Pick<UntarPool, 'copyTree'>
 }
 
 const FILE_LIMIT_BYTES = 1 << 20
@@ -92,7 +93,10 @@ export function createRootfs(options: RootfsOptions): ImageRootfs {
       const volumes = join(ownDirectory(containerId), 'volumes')
       const target = join(volumes, `${index}`)
       mkdirSync(volumes, { recursive: true, mode: 0o711 })
-      await pool.copyFromRoot(mountPoint(containerId), path, target)
+      const root = mountPoint(containerId)
+      const source = directoryInRoot(root, path)
+      if (source === undefined) makeLike(target, root, 0o755)
+      else await pool.copyTree(source, Buffer.from(target).toString('latin1'))
       return target
     },
 
@@ -130,18 +134,18 @@ function prepare(home: string, paths: readonly string[], written: string | undef
   rmSync(overlay.work, { recursive: true, force: true })
   mkdirSync(overlay.work, { mode: 0o700 })
   if (written !== undefined) renameSync(written, overlay.upper)
-  else if (statSync(overlay.upper, { throwIfNoEntry: false }) === undefined) makeUpper(overlay.upper, top)
+  else if (statSync(overlay.upper, { throwIfNoEntry: false }) === undefined) makeLike(overlay.upper, top) // The root directory's.
   return overlay
 }
 
-/** The root directory's owner and mode are those of the upper directory. */
-function makeUpper(upper: string, top: string): void {
-  const { uid, gid, mode } = statSync(top)
-  const unfinished = `${upper}.new`
+/** An empty directory, of the owner and the mode of another one. */
+function makeLike(path: string, model: string, wantedMode?: number): void {
+  const { uid, gid, mode } = statSync(model)
+  const unfinished = `${path}.new`
   mkdirSync(unfinished, { recursive: true })
   chownSync(unfinished, uid, gid)
-  chmodSync(unfinished, mode & 0o7777)
-  renameSync(unfinished, upper)
+  chmodSync(unfinished, wantedMode ?? mode & 0o7777)
+  renameSync(unfinished, path)
 }
 
 function removeDirectory(path: string): void {

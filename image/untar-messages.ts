@@ -22,9 +22,9 @@ export type UntarRequest =
   | {
       readonly task: 'copy'
       readonly port: MessagePort
-      readonly root: string
-      readonly path: string
-      readonly target: string
+      /** Both in latin1: see copy-tree.ts. */
+      readonly from: string
+      readonly to: string
     }
   | { readonly task: 'remove'; readonly port: MessagePort; readonly path: string }
 

@@ -80,9 +80,9 @@ export class UntarPool implements AsyncDisposable {
   }
 
   /** See copy-tree.ts. */
-  async copyFromRoot(root: string, path: string, target: string): Promise<void> {
+  async copyTree(from: string, to: string): Promise<void> {
     const { port1, port2 } = new MessageChannel()
-    await this.#run({ task: 'copy', port: port2, root, path, target }, port1, () => {})
+    await this.#run({ task: 'copy', port: port2, from, to }, port1, () => {})
   }
 
   /** Ends at once: what runs fails as cancelled. */

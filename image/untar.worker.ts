@@ -3,7 +3,7 @@ import { mkdirSync, rmSync } from 'node:fs'
 import { pipeline } from 'node:stream/promises'
 import { type MessagePort, parentPort } from 'node:worker_threads'
 import { CriError, describeError, errnoOf, invalidArgument } from '#lib/errors.ts'
-import { copyFromRoot } from './copy-tree.ts'
+import { copyTree } from './copy-tree.ts'
 import { createDecoder } from './layer-decoder.ts'
 import { LayerWriter } from './layer-writer.ts'
 import { TarReader } from './tar-reader.ts'
@@ -24,7 +24,7 @@ type Done = Extract<FromWorker, { answer: 'done' }>
 
 async function perform(request: UntarRequest): Promise<Done> {
   if (request.task === 'untar') return untar(request)
-  if (request.task === 'copy') copyFromRoot(request.root, request.path, request.target)
+  if (request.task === 'copy') copyTree(request.from, request.to)
   else rmSync(request.path, { recursive: true, force: true, maxRetries: 3 })
   return { answer: 'done', usage: { usedBytes: 0, usedInodes: 0 }, compressedBytes: 0 }
 }

@@ -7,7 +7,7 @@ import type { ContainerMount, ContainerSpec } from '#runtime/container/record.ts
 import { buildOciSpec, type OciSpecInput } from '#runtime/oci-spec/build-spec.ts'
 import type { OciSpec } from '#runtime/oci-spec/oci-spec.ts'
 import { withContainer } from '#runtime/oci-spec/sample-input.ts'
-import { ociLab } from './oci-lab.ts'
+import { ociLab, type RuntimeName } from './oci-lab.ts'
 
 /** What the real OCI runtimes make of a request's mounts, as the container sees them in its mountinfo. */
 let lab: ReturnType<typeof ociLab>
@@ -101,4 +101,59 @@ onEach('%s: a mount at a link of the image lands inside its root file system', a
   expect(stdout.toString()).toMatch(/^mounted\nmounted\n/)
   expect(optionsAt(stdout.toString(), outside)).toBe('rw,relatime')
   expect(existsSync(join(outside, 'file'))).toBe(false)
+})
+
+/** Whether its `features` command tells of the option. */
+async function knows(runtime: RuntimeName, option: string): Promise<boolean> {
+  await using container = lab.container(runtime, await withMounts([], 'true'))
+  const { exitCode, stdout } = await container.call(['features'])
+  return exitCode === 0 && JSON.parse(stdout.toString()).mountOptions.includes(option)
+}
+
+onEach(
+  '%s: what is mounted below a mount is as restricted where that was asked',
+  async (runtime, context) => {
+    if (!(await knows(runtime, 'rro'))) context.skip(`${runtime} here has no recursive mount options`)
+    const source = join(lab.directory, `${runtime}-recursive`)
+    mkdirSync(join(source, 'sub'), { recursive: true })
+    mount('tmpfs', join(source, 'sub'), 'tmpfs', 0)
+    try {
+      const mounts: ContainerMount[] = [
+        { ...plain('/ro', source), readonly: true },
+        { ...plain('/rro', source), readonly: true, recursiveReadonly: true },
+        { ...plain('/rnoexec', source), options: ['rnoexec', 'nodev'] },
+      ]
+      const script = 'touch /ro/sub/written; touch /rro/sub/refused; cat /proc/self/mountinfo'
+      await using container = lab.container(runtime, await withMounts(mounts, script))
+      const { stdout, stderr } = await container.run()
+      expect(stderr).toBe('touch: /rro/sub/refused: Read-only file system')
+      expect(existsSync(join(source, 'sub/written'))).toBe(true)
+      expect(optionsAt(stdout.toString(), '/rro/sub')).toBe('ro,relatime')
+      expect(optionsAt(stdout.toString(), '/rnoexec')).toBe('rw,nodev,noexec,relatime')
+      expect(optionsAt(stdout.toString(), '/rnoexec/sub')).toBe('rw,noexec,relatime')
+    } finally {
+      await unmount(join(source, 'sub'))
+    }
+  },
+)
+
+onEach('%s: a tmpfs has what the image has there, where that was asked', async (runtime) => {
+  const tmpfs = (destination: string, ...options: string[]) => ({
+    ...{ destination, type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'nodev', ...options] },
+  })
+  const extraMounts = [tmpfs('/data', 'tmpcopyup'), tmpfs('/new', 'size=1m', 'mode=700')]
+  const build = await withMounts(
+    [],
+    'cat /data/file; touch /data/new; stat -c %a /new; cat /proc/self/mountinfo',
+  )
+  await using container = lab.container(runtime, (base) => {
+    mkdirSync(join(base.rootfsPath, 'data'))
+    writeFileSync(join(base.rootfsPath, 'data/file'), 'of the image\n')
+    return build({ ...base, extraMounts })
+  })
+  const { stdout, stderr } = await container.run()
+  expect(stderr).toBe('')
+  expect(stdout.toString()).toMatch(/^of the image\n700\n/)
+  expect(optionsAt(stdout.toString(), '/data')).toBe('rw,nosuid,nodev,relatime')
+  expect(existsSync(join(container.bundle, 'rootfs/data/new'))).toBe(false)
 })
