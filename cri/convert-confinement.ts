@@ -18,7 +18,7 @@ type Profile = 'RuntimeDefault' | 'Unconfined' | 'Localhost'
 
 type Confinement = Pick<
   wire.LinuxContainerSecurityContext,
-  'seccomp' | 'seccompProfilePath' | 'apparmor' | 'apparmorProfile' | 'selinuxOptions'
+  'seccomp' | 'seccompProfilePath' | 'apparmor' | 'apparmorProfile'
 >
 
 const field = 'linux.security_context'
@@ -37,7 +37,6 @@ export function refuseConfinement(context: Confinement, privileged: boolean, hos
     profileOf(context.apparmor, `${field}.apparmor`),
     profileOfString(context.apparmorProfile, `${field}.apparmor_profile`),
   ]
-  const { user = '', role = '', type = '', level = '' } = context.selinuxOptions ?? {}
   if (privileged) return
 
   for (const profile of seccomp) {
@@ -54,11 +53,6 @@ export function refuseConfinement(context: Confinement, privileged: boolean, hos
       remedy: 'set Unconfined, or run the container on another node',
     })
   }
-  refuse(user || role || type || level, {
-    field: `${field}.selinux_options`,
-    what: `SELinux context ${[user, role, type, level].join(':')}`,
-    remedy: 'leave it out, or run the container on another node',
-  })
 }
 
 function profileOf(profile: wire.SecurityProfile | undefined, of: string): Profile | undefined {

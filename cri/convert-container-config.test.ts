@@ -163,11 +163,6 @@ const weakening: readonly (readonly [path: string, value: unknown, says: string]
   [`${security}.seccompProfilePath`, 'localhost//etc/seccomp.json', 'seccomp profile Localhost'],
   [`${security}.apparmor`, localhost, 'apparmor: AppArmor profile Localhost'],
   [`${security}.apparmorProfile`, 'localhost/mine', 'AppArmor profile Localhost'],
-  [
-    `${security}.selinuxOptions`,
-    { user: '', role: '', type: 'spc_t', level: '' },
-    'SELinux context ::spc_t:',
-  ],
 ]
 
 test.for([
@@ -192,6 +187,7 @@ test.for([
   [`${security}.apparmor`, runtimeDefault, 'apparmor'],
   [`${security}.apparmorProfile`, 'runtime/default', 'apparmor'],
   ['mounts.0.selinuxRelabel', true, 'selinux'],
+  [`${security}.selinuxOptions`, { user: '', role: '', type: 'spc_t', level: 's0' }, 'selinux'],
 ] as const)('%s has nothing to do on a host without the module, and is refused on one with it', (sample) => {
   const [path, value, module] = sample
   const config = full({ 'mounts.0.selinuxRelabel': false, [path]: value })
@@ -207,6 +203,7 @@ test.for([
   [`${security}.apparmor`, { profileType: 1, localhostRef: '' }],
   [`${security}.apparmorProfile`, 'unconfined'],
   [`${security}.selinuxOptions`, { user: '', role: '', type: '', level: '' }],
+  [`${security}.selinuxOptions`, { user: '', role: '', type: 'spc_t', level: 's0' }],
   [`${security}.namespaceOptions.usernsOptions`, { mode: NamespaceMode.NODE, uids: [], gids: [] }],
 ] as const)('%s that asks for nothing is taken', ([path, value]) => {
   expect(convert(full({ [path]: value }), { apparmor: true, selinux: false }).name).toBe('nginx')

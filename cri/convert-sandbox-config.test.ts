@@ -18,6 +18,7 @@ const full = (changes: { readonly [path: string]: unknown } = {}): PodSandboxCon
     'linux.sysctls': { 'net.core.somaxconn': '1' },
     ...validResources('linux.overhead'),
     ...validResources('linux.resources'),
+    'linux.securityContext.selinuxOptions.level': 's0',
     [`${namespaceOptions}.network`]: NamespaceMode.POD,
     [`${namespaceOptions}.pid`]: NamespaceMode.CONTAINER,
     [`${namespaceOptions}.ipc`]: NamespaceMode.NODE,

@@ -7,6 +7,7 @@ import { absolute } from './convert-mounts.ts'
 import { convertSandboxNamespaces } from './convert-namespaces.ts'
 import { convertPodResources } from './convert-pod-resources.ts'
 import { requireUserOfGroup } from './convert-security-context.ts'
+import { checkSelinux } from './convert-selinux.ts'
 import { convertShmSize } from './convert-shm-size.ts'
 import { convertSysctls } from './convert-sysctls.ts'
 import { ignored } from './ignored.ts'
@@ -78,7 +79,11 @@ function convertMetadata(metadata: wire.PodSandboxMetadata | undefined): PodMeta
  * containers bring their own. Kubelet sends seccomp RuntimeDefault here for every pod.
  */
 function ignoreSandboxProcess(context: wire.LinuxSandboxSecurityContext): void {
-  ignored(context.selinuxOptions, 'no process')
+  // For its form only: the containers' own count.
+  checkSelinux(context.selinuxOptions, 'linux.security_context.selinux_options', {
+    privileged: context.privileged,
+    host: { selinux: false },
+  })
   ignored(context.seccomp, 'no process')
   ignored(context.apparmor, 'no process')
   ignored(context.seccompProfilePath, 'no process')

@@ -4,6 +4,7 @@ import type { ContainerSpec, UserRequest } from '#runtime/container/record.ts'
 import { type HostSupport, refuseConfinement } from './convert-confinement.ts'
 import { convertEnum } from './convert-enum.ts'
 import { convertContainerNamespaces } from './convert-namespaces.ts'
+import { checkSelinux } from './convert-selinux.ts'
 
 const field = 'linux.security_context'
 const unsaid = LinuxContainerSecurityContext.decode(new Uint8Array())
@@ -20,6 +21,7 @@ export function convertSecurityContext(
 ): ContainerSpec['security'] {
   const { privileged, capabilities } = context
   refuseConfinement(context, privileged, host)
+  checkSelinux(context.selinuxOptions, `${field}.selinux_options`, { privileged, host })
   const ambient = capabilities?.addAmbientCapabilities ?? []
   return {
     user: convertUser(context),
