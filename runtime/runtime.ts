@@ -46,11 +46,11 @@ export function createRuntime(context: RuntimeContext): Runtime {
   }
 
   async function recoverEach(wanted: (record: ContainerRecord | SandboxRecord) => boolean): Promise<void> {
-    for (const record of containerRecords.all().filter(wanted)) {
+    for (const record of inTurn(containerRecords, wanted)) {
       const hasSandbox = sandboxRecords.find(record.spec.sandboxId) !== undefined
       await attempt('containerId', record.id, () => containers.recover(record, hasSandbox))
     }
-    for (const record of sandboxRecords.all().filter(wanted)) {
+    for (const record of inTurn(sandboxRecords, wanted)) {
       await attempt('sandboxId', record.id, () => sandboxes.recover(record))
     }
   }
@@ -90,5 +90,16 @@ export function createRuntime(context: RuntimeContext): Runtime {
       if (unfinished.size > 0) await removeLeftovers((id) => unfinished.has(id))
       containers.followAll()
     },
+  }
+}
+
+/** Each as it is when its turn comes: what was being created before may be up by then, or be gone. */
+function* inTurn<Item extends ContainerRecord | SandboxRecord>(
+  catalogue: Catalogue<Item>,
+  wanted: (record: Item) => boolean,
+): Generator<Item> {
+  for (const { id } of catalogue.all()) {
+    const record = catalogue.find(id)
+    if (record !== undefined && wanted(record)) yield record
   }
 }

@@ -133,3 +133,24 @@ test('a recovery that is tried again leaves the execs of this daemon alone', asy
   await next.runtime.retryUnfinished()
   expect(container?.execs).toBe(1)
 })
+
+test('what is created while others are brought up to date is left alone, whenever that begins', async () => {
+  const next = { name: 'next', uid: 'uid-2', namespace: 'default', attempt: 0 }
+  for (let turns = 0; turns < 60; turns += 1) {
+    const lab = runtimeLab()
+    const { sandboxes, containers } = lab.runtime
+    const stuck = await sandboxes.run(sandboxSpec())
+    const inIt = await containers.create(containerSpec({ sandboxId: stuck }))
+    lab.effects.break('monitor.signal')
+    await expect(sandboxes.stop(stuck)).rejects.toThrow()
+    lab.effects.heal()
+    const creation = sandboxes.run(sandboxSpec({ metadata: next }))
+    for (let turn = 0; turn < turns; turn += 1) await Promise.resolve()
+    await lab.runtime.retryUnfinished()
+    const made = await creation
+    expect(sandboxes.get(made).state.phase, `${turns} turns`).toBe('ready')
+    expect(sandboxes.get(stuck).state.phase).toBe('stopped')
+    expect(containers.get(inIt).state.phase).toBe('exited')
+    expect(lab.warnings).toEqual([])
+  }
+})
