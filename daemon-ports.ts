@@ -11,6 +11,7 @@ import { ConmonMonitor } from '#linux/container-monitor.ts'
 import { findProgram } from '#linux/find-program.ts'
 import { createHookDirectories } from '#linux/hook-directories.ts'
 import { WorkerHostPaths } from '#linux/host-paths.ts'
+import { createMappedMounts } from '#linux/mapped-mounts.ts'
 import { createMonitorCgroups } from '#linux/monitor-cgroup.ts'
 import { createNamespaces } from '#linux/namespaces.ts'
 import { createObjectLocks } from '#linux/object-lock.ts'
@@ -89,10 +90,11 @@ export function openPorts({
     lock: (id) => locks.hold(id),
     log,
   })
+  const hostPaths = stack.use(new WorkerHostPaths())
   return {
     sandboxRecords: records.sandboxes,
     containerRecords: records.containers,
-    namespaces: createNamespaces(paths.namespaces),
+    namespaces: createNamespaces(paths.namespaces, { watcher, lock: locks.hold }),
     network,
     podPorts: createPodPorts(),
     files: createSandboxFiles(paths.sandboxes),
@@ -100,11 +102,16 @@ export function openPorts({
     rootfs: images.rootfs,
     imageVolumes: images.volumes,
     checkpoints: createCheckpointArchives({ directory: paths.checkpoints, store: images, run }),
+    mappedMounts: createMappedMounts({
+      directory: paths.mappedMounts,
+      ...{ watcher, lock: locks.hold },
+      copy: (...copy) => hostPaths.mountMappedCopy(...copy),
+    }),
     monitor: stack.use(monitor),
     locks,
     hooks: createHookDirectories(config.runtime.hooksDirs),
     cdi: new CdiDirectories(config.runtime.cdiSpecDirs),
     usage: createUsageCounters(hierarchies),
-    hostPaths: stack.use(new WorkerHostPaths()),
+    hostPaths,
   } satisfies RuntimePorts
 }

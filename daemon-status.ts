@@ -10,12 +10,13 @@ export interface DaemonStatusInput {
   readonly host: HostFacts
   readonly handlers: readonly FoundHandler[]
   readonly network: Pick<PodNetwork, 'status'>
+  readonly userNamespaceProblem: string
   readonly records: { readonly setAside: () => readonly string[] }
 }
 
 /** What the daemon says of itself and of this host, for Version, Status and RuntimeConfig. */
 export function daemonStatus(input: DaemonStatusInput): RuntimeStatus {
-  const { config, version, host, handlers, network, records } = input
+  const { config, version, host, handlers, network, records, userNamespaceProblem } = input
   const chosen = chooseDefault(config.runtime.defaultHandler, handlers)
   return {
     version,
@@ -46,8 +47,7 @@ export function daemonStatus(input: DaemonStatusInput): RuntimeStatus {
           name: handler.name,
           isDefault: handler.name === chosen.name,
           recursiveReadOnlyMounts: handlerFeatures(handler).recursiveReadonlyMounts,
-          // Not before cri-ts itself can make them, whatever the handler's features say: see `info`.
-          userNamespaces: false,
+          userNamespaces: userNamespaceProblem === '' && handlerFeatures(handler).userNamespaces,
         })),
 
     info: () => ({
@@ -56,6 +56,7 @@ export function daemonStatus(input: DaemonStatusInput): RuntimeStatus {
       handlers: Object.fromEntries(handlers.map(({ name, ...found }) => [name, found])),
       host,
       versions: { node: process.versions.node },
+      userNamespaces: { problem: userNamespaceProblem },
       recordsSetAside: records.setAside(),
     }),
   }

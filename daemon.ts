@@ -22,10 +22,11 @@ import { type Command, runCommand } from '#linux/command.ts'
 import { lockDaemon } from '#linux/daemon-lock.ts'
 import { findProgram } from '#linux/find-program.ts'
 import { apparmorEnabled, readHostFacts, selinuxEnabled } from '#linux/host-facts.ts'
-import { makePrivate } from '#linux/private-directories.ts'
+import { makeEnterable, makePrivate } from '#linux/private-directories.ts'
 import { ProcessWatcher } from '#linux/process-watcher.ts'
 import { findHandlers } from '#linux/runtime-handlers.ts'
 import { removeStaleSocket } from '#linux/stale-socket.ts'
+import { userNamespaceProblem } from '#linux/user-namespace-support.ts'
 import type { Clock, RuntimePorts } from '#runtime/ports.ts'
 import { createRuntime, type Runtime } from '#runtime/runtime.ts'
 import { openImageRecords } from '#store/image-records.ts'
@@ -65,6 +66,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   stack.use(lockDaemon(join(paths.state, 'daemon.lock')))
   stack.use(lockDaemon(join(paths.root, 'daemon.lock')))
   makePrivate([paths.root, ...paths.privateState])
+  makeEnterable(paths.enterableState)
 
   const watcher = stack.use(new ProcessWatcher())
   const run = (command: Command) => runCommand(watcher, command)
@@ -72,6 +74,8 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   const images = stack.use(openStore(paths, options, stack))
   const handlers = await findHandlers(config.runtime.handlers, run)
   const host = readHostFacts(config.runtime.cgroupDriver)
+  const needs = { watcher, root: join(paths.root, 'layers'), homes: paths.userHomes }
+  const problem = await userNamespaceProblem(needs)
   const ports = wrapAll(
     wrap,
     openPorts({ config, paths, watcher, run, handlers, images, log, host, stack, records }),
@@ -81,13 +85,17 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     options: {
       ...{ sandboxPaths: paths.sandbox, initPath, hostname, nowNs: clock.nowNs },
       mounts: config.runtime.mounts,
+      userNamespaceProblem: problem,
       handler: (name) => runtimeHandler(name, handlers, config),
       defaults: config.runtime.defaults,
     },
   })
 
   const gate = new StartGate()
-  const status = daemonStatus({ config, version, host, handlers, network: ports.network, records })
+  const status = daemonStatus({
+    ...{ config, version, host, handlers, network: ports.network, records },
+    userNamespaceProblem: problem,
+  })
   const store = wrap('images', images.store)
   const streaming = stack.use(await openStreaming(config, runtime, log))
   await removeStaleSocket(config.listen)
@@ -166,6 +174,7 @@ function openStore(
     log,
     mountPoint: paths.rootfs,
     volumesDirectory: paths.imageVolumes,
+    userHome: paths.userHome,
     atStep: atImageStep,
   })
 }

@@ -4,6 +4,7 @@ import * as wire from '#proto/gen/runtime/v1/api.ts'
 import type { ContainerMount, Device, ImageVolume } from '#runtime/container/record.ts'
 import type { HostSupport } from './convert-confinement.ts'
 import { convertEnum } from './convert-enum.ts'
+import { convertMountMappings, idMappingsToWire } from './convert-id-mappings.ts'
 import { convertImageMount, imageToWire } from './convert-image-mount.ts'
 import { convertMountOptions } from './convert-mount-options.ts'
 import { refuse } from './refuse.ts'
@@ -20,7 +21,6 @@ const propagations = convertEnum({
  */
 export function convertMount(mount: wire.Mount, index: number, { selinux }: HostSupport): ContainerMount {
   const field = `mounts[${index}]`
-  refuseMountFeatures(mount, field)
   refuse(mount.selinuxRelabel && selinux, {
     field: `${field}.selinux_relabel`,
     what: 'relabelling',
@@ -33,6 +33,7 @@ export function convertMount(mount: wire.Mount, index: number, { selinux }: Host
     ...recursion(mount, field),
     propagation: propagations.fromWire(mount.propagation, `${field}.propagation`),
     ...optionsOf(mount, `${field}.mount_options`),
+    ...mappingsOf(mount, field),
   }
 }
 
@@ -46,6 +47,17 @@ function sourceOf(mount: wire.Mount, field: string): Pick<ContainerMount, 'hostP
 const optionsOf = ({ mountOptions }: wire.Mount, field: string): Pick<ContainerMount, 'options'> =>
   mountOptions.length === 0 ? {} : { options: convertMountOptions(mountOptions, field) }
 
+/** Nothing that is mounted in such a mount would show with its mappings on the host. */
+function mappingsOf(mount: wire.Mount, field: string): Pick<ContainerMount, 'idMappings'> {
+  const idMappings = convertMountMappings(mount, field)
+  if (idMappings === undefined) return {}
+  if (mount.propagation !== wire.MountPropagation.PROPAGATION_BIDIRECTIONAL) return { idMappings }
+  throw invalidArgument(
+    `${field}.propagation is PROPAGATION_BIDIRECTIONAL, which a mount with uidMappings and gidMappings can't have: ` +
+      'choose another, or leave the mappings out',
+  )
+}
+
 /** Only read-only mounts without propagation may be read-only with all below them (api.proto, Mount). */
 function recursion(mount: wire.Mount, field: string): Pick<ContainerMount, 'recursiveReadonly'> {
   if (!mount.recursiveReadOnly) return {}
@@ -54,12 +66,6 @@ function recursion(mount: wire.Mount, field: string): Pick<ContainerMount, 'recu
   throw invalidArgument(
     `${field}.recursive_read_only needs readonly and PROPAGATION_PRIVATE: set both, or leave it out`,
   )
-}
-
-function refuseMountFeatures(mount: wire.Mount, field: string): void {
-  const idmap = { what: 'an idmapped mount', remedy: 'leave the mappings out' }
-  refuse(mount.uidMappings, { field: `${field}.uidMappings`, ...idmap })
-  refuse(mount.gidMappings, { field: `${field}.gidMappings`, ...idmap })
 }
 
 export function mountToWire(mount: ContainerMount, volumes: readonly ImageVolume[] = []): wire.Mount {
@@ -71,8 +77,8 @@ export function mountToWire(mount: ContainerMount, volumes: readonly ImageVolume
     readonly: mount.readonly,
     selinuxRelabel: false,
     propagation: propagations.toWire(mount.propagation),
-    uidMappings: [],
-    gidMappings: [],
+    uidMappings: idMappingsToWire(mount.idMappings?.uids),
+    gidMappings: idMappingsToWire(mount.idMappings?.gids),
     recursiveReadOnly: mount.recursiveReadonly ?? false,
     image: image && imageToWire(image, digest),
     imageSubPath: image?.subPath ?? '',

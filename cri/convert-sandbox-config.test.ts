@@ -102,20 +102,6 @@ test.for([
   )
 })
 
-test('a user namespace is refused by name', () => {
-  const userNamespace = { mode: NamespaceMode.POD, uids: [], gids: [] }
-  expect(() =>
-    convertSandboxConfig(full({ [`${namespaceOptions}.usernsOptions`]: userNamespace }), 'crun'),
-  ).toThrow(
-    expect.objectContaining({
-      kind: 'unimplemented',
-      message: expect.stringContaining(
-        `pod default/web: linux.security_context.namespace_options.userns_options`,
-      ),
-    }),
-  )
-})
-
 test('what is for processes of the sandbox itself is accepted: it has none', () => {
   const config = full({
     'linux.securityContext.seccomp': { profileType: 0, localhostRef: '' },

@@ -16,7 +16,7 @@ import type { UntarLimits } from './untar-messages.ts'
 import { UntarPool } from './untar-pool.ts'
 import { WrittenUsages } from './written-usages.ts'
 
-export interface ImagesOptions extends Pick<RootfsOptions, 'mountPoint'> {
+export interface ImagesOptions extends Pick<RootfsOptions, 'mountPoint' | 'userHome'> {
   /** Where image volumes are mounted. */
   readonly volumesDirectory: string
   /** Layers, records and what containers write lie in it. */

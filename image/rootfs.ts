@@ -3,6 +3,7 @@ import {
   chownSync,
   closeSync,
   constants,
+  existsSync,
   fstatSync,
   mkdirSync,
   openSync,
@@ -14,7 +15,9 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { CriError, errnoOf, notFound } from '#lib/errors.ts'
+import { hostIdOf, type IdMappings } from '#lib/id-mappings.ts'
 import { openInRoot, unmount } from '#linux/libc.ts'
+import { mappedOverlayMounter } from '#linux/mapped-overlay.ts'
 import { isMounted, type OverlayLayers, overlayMounter } from '#linux/overlay.ts'
 import type { LocalImage } from '#runtime/ports.ts'
 import type { ImageRootfs } from '#runtime/rootfs-port.ts'
@@ -33,6 +36,8 @@ export interface RootfsOptions {
   readonly directory: string
   /** Where a container's root file system is mounted. */
   readonly mountPoint: (containerId: string) => string
+  /** The directory of its own that it is mounted in where the container is in a user namespace, for its root to enter. */
+  readonly userHome: (containerId: string) => string
   readonly images: Pick<ImageStore, 'find'>
   readonly layers: Pick<LayerStore, 'path' | 'collect'>
   readonly records: ImageRecords
@@ -46,9 +51,24 @@ const O_PATH = 0o10000000
 
 /** Root file systems of containers: the image's layers and one to write into, by overlayfs. */
 export function createRootfs(options: RootfsOptions): ImageRootfs {
-  const { directory, mountPoint, images, layers, records, trash, written, pool } = options
+  const { directory, mountPoint, userHome, images, layers, records, trash, written, pool } = options
   const mountOverlay = overlayMounter()
+  const mountMappedOverlay = mappedOverlayMounter(mountOverlay)
   const ownDirectory = (containerId: string): string => join(directory, containerId)
+  const userMountPoint = (containerId: string): string => join(userHome(containerId), 'rootfs')
+  /** At either place; that of one in a user namespace is there for such only. */
+  const mountPointOf = (containerId: string): string =>
+    existsSync(userHome(containerId)) ? userMountPoint(containerId) : mountPoint(containerId)
+
+  /** Those that it was first made of. */
+  function layersOf(containerId: string, imageId: string): readonly string[] {
+    if (records.rootfs(containerId) === undefined) {
+      const image = images.find(imageId)
+      if (image === undefined) throw notFound('image', imageId)
+      records.putRootfs(containerId, image.id) // First: from here on `remove` and `leftovers` know of it.
+    }
+    return (records.rootfs(containerId) ?? []).map((number) => layers.path(number))
+  }
 
   return {
     async resolve(reference): Promise<LocalImage> {
@@ -57,26 +77,25 @@ export function createRootfs(options: RootfsOptions): ImageRootfs {
       throw new CriError('not-found', `image ${reference} is not here: pull it first`)
     },
 
-    async mount(containerId, imageId, written) {
-      const target = mountPoint(containerId)
+    async mount(containerId, imageId, written, user) {
+      const target = user === undefined ? mountPoint(containerId) : userMountPoint(containerId)
       if (isMounted(target)) return target
-      if (records.rootfs(containerId) === undefined) {
-        const image = images.find(imageId)
-        if (image === undefined) throw notFound('image', imageId)
-        records.putRootfs(containerId, image.id) // First: from here on `remove` and `leftovers` know of it.
-      }
-      const paths = (records.rootfs(containerId) ?? []).map((number) => layers.path(number))
+      const paths = layersOf(containerId, imageId)
+      if (user !== undefined) makeUserHome(userHome(containerId), user.mappings)
       mkdirSync(target, { recursive: true, mode: 0o711 })
-      mountOverlay(prepare(ownDirectory(containerId), paths, written), target)
+      const overlay = prepare(ownDirectory(containerId), paths, { written, mappings: user?.mappings })
+      const staging = join(userHome(containerId), 'layers')
+      if (user === undefined) mountOverlay(overlay, target)
+      else await mountMappedOverlay({ layers: overlay, target, userNamespace: user.path, staging })
       return target
     },
 
-    unmount: (containerId) => unmount(mountPoint(containerId)),
+    unmount: (containerId) => unmount(mountPointOf(containerId)),
 
     async remove(containerId) {
-      const target = mountPoint(containerId)
-      await unmount(target)
-      removeDirectory(target)
+      await unmount(mountPointOf(containerId))
+      removeDirectory(mountPoint(containerId))
+      await removeUserHome(userHome(containerId))
       records.removeRootfs(containerId)
       trash.discard(ownDirectory(containerId))
       written.forget(containerId)
@@ -84,7 +103,7 @@ export function createRootfs(options: RootfsOptions): ImageRootfs {
     },
 
     async readFile(containerId, path) {
-      return readFileInRoot(mountPoint(containerId), path)
+      return readFileInRoot(mountPointOf(containerId), path)
     },
 
     written: (containerId) => written.of(containerId),
@@ -93,9 +112,9 @@ export function createRootfs(options: RootfsOptions): ImageRootfs {
       const volumes = join(ownDirectory(containerId), 'volumes')
       const target = join(volumes, `${index}`)
       mkdirSync(volumes, { recursive: true, mode: 0o711 })
-      const root = mountPoint(containerId)
+      const root = mountPointOf(containerId)
       const source = directoryInRoot(root, path)
-      if (source === undefined) makeLike(target, root, 0o755)
+      if (source === undefined) makeLike(target, root, { mode: 0o755 })
       else await pool.copyTree(source, Buffer.from(target).toString('latin1'))
       return target
     },
@@ -124,7 +143,11 @@ function fullName(reference: string): string {
  * Makes the directories of an overlay; what was written before stays, and `written` is taken over as that. `paths`: the
  * layers, base first.
  */
-function prepare(home: string, paths: readonly string[], written: string | undefined): OverlayLayers {
+function prepare(
+  home: string,
+  paths: readonly string[],
+  { written, mappings }: { readonly written: string | undefined; readonly mappings: IdMappings | undefined },
+): OverlayLayers {
   const empty = join(home, 'empty')
   const [top = empty, ...below] = visibleLayers(paths)
   const overlay = { lower: [top, ...below] as const, upper: join(home, 'upper'), work: join(home, 'work') }
@@ -134,18 +157,40 @@ function prepare(home: string, paths: readonly string[], written: string | undef
   rmSync(overlay.work, { recursive: true, force: true })
   mkdirSync(overlay.work, { mode: 0o700 })
   if (written !== undefined) renameSync(written, overlay.upper)
-  else if (statSync(overlay.upper, { throwIfNoEntry: false }) === undefined) makeLike(overlay.upper, top) // The root directory's.
+  else if (statSync(overlay.upper, { throwIfNoEntry: false }) === undefined)
+    makeLike(overlay.upper, top, { mappings }) // The root directory's.
   return overlay
 }
 
-/** An empty directory, of the owner and the mode of another one. */
-function makeLike(path: string, model: string, wantedMode?: number): void {
-  const { uid, gid, mode } = statSync(model)
+/** An empty directory, of the owner (by `mappings`, where the model's ids are those of an image) and the mode of another one. */
+function makeLike(
+  path: string,
+  model: string,
+  { mode, mappings }: { readonly mode?: number; readonly mappings?: IdMappings | undefined },
+): void {
+  const like = statSync(model)
+  const { uid, gid } = mappings === undefined ? like : outside(like, mappings)
   const unfinished = `${path}.new`
   mkdirSync(unfinished, { recursive: true })
   chownSync(unfinished, uid, gid)
-  chmodSync(unfinished, wantedMode ?? mode & 0o7777)
+  chmodSync(unfinished, mode ?? like.mode & 0o7777)
   renameSync(unfinished, path)
+}
+
+const outside = ({ uid, gid }: { uid: number; gid: number }, { uids, gids }: IdMappings) => ({
+  uid: hostIdOf(uids, uid) ?? uids.hostId,
+  gid: hostIdOf(gids, gid) ?? gids.hostId,
+})
+
+/** Set-user-id programs of the image are for no other user of the host. */
+function makeUserHome(home: string, { uids, gids }: IdMappings): void {
+  mkdirSync(home, { recursive: true, mode: 0o700 })
+  chownSync(home, uids.hostId, gids.hostId)
+}
+
+async function removeUserHome(home: string): Promise<void> {
+  for (const name of ['layers', 'rootfs']) await unmount(join(home, name))
+  for (const path of [join(home, 'layers'), join(home, 'rootfs'), home]) removeDirectory(path)
 }
 
 function removeDirectory(path: string): void {

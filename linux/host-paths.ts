@@ -11,6 +11,12 @@ export type HostPathsRequest =
   | { readonly ask: 'mountSource'; readonly path: string; readonly request: MountSourceRequest }
   | { readonly ask: 'devices'; readonly path: string; readonly device: Device }
   | { readonly ask: 'allDevices'; readonly path: string }
+  | {
+      readonly ask: 'mappedCopy'
+      readonly path: string
+      readonly target: string
+      readonly userNamespace: string
+    }
 export type HostPathsAnswer =
   | { readonly result: undefined | MountSource | readonly HostDevice[] }
   | { readonly error: { readonly kind: ErrorKind; readonly message: string } }
@@ -80,6 +86,11 @@ export class WorkerHostPaths implements HostPaths, AsyncDisposable {
     return this.#ask({ ask: 'allDevices', path: '/dev' })
   }
 
+  /** See linux/mapped-copy.ts. */
+  mountMappedCopy(path: string, target: string, userNamespace: string): Promise<void> {
+    return this.#ask({ ask: 'mappedCopy', path, target, userNamespace })
+  }
+
   /** Ends the idle workers; those that hang live on, and process.exit() would wait for them: see exitNow. */
   async [Symbol.asyncDispose](): Promise<void> {
     for (const worker of this.#idle.keys()) this.#end(worker)
@@ -123,6 +134,7 @@ export class WorkerHostPaths implements HostPaths, AsyncDisposable {
 
   #newWorker(): Worker {
     const worker = new Worker(this.#url, {
+      trackUnmanagedFds: false, // node:fs closes what was opened by FFI.
       resourceLimits: { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 2 },
     })
     worker.on('error', () => this.#idle.delete(worker)) // Else an idle one's failure would be the daemon's.

@@ -3,6 +3,7 @@ import { CriError, describeError } from '#lib/errors.ts'
 import { allDevices, devicesOf } from './device-nodes.ts'
 import type { HostPathsAnswer, HostPathsRequest } from './host-paths.ts'
 import { makeLogDirectory } from './log-directory.ts'
+import { mountMappedCopy } from './mapped-copy.ts'
 import { resolveMountSource } from './mount-source.ts'
 
 /** One request, one answer; all calls are synchronous, so that a hung one hangs this thread alone. */
@@ -31,5 +32,8 @@ function ask(request: HostPathsRequest): Extract<HostPathsAnswer, { result: unkn
       return devicesOf(request.device)
     case 'allDevices':
       return allDevices()
+    case 'mappedCopy':
+      mountMappedCopy(request.path, request.target, request.userNamespace)
+      return undefined
   }
 }

@@ -1,8 +1,9 @@
 import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import type { NamespaceRequest, Namespaces } from '#runtime/ports.ts'
+import type { NamespaceRequest, Namespaces } from '#runtime/namespaces-port.ts'
 import { runCommand } from './command.ts'
 import { createNamespaces } from './namespaces.ts'
+import { createObjectLocks } from './object-lock.ts'
 import { ProcessWatcher } from './process-watcher.ts'
 
 const request: NamespaceRequest = { network: true, ipc: true, uts: true, hostname: 'pod-host', sysctls: {} }
@@ -10,10 +11,12 @@ const id = `test-${process.pid}`
 let directory: string
 let watcher: ProcessWatcher
 let namespaces: Namespaces
+const namespacesIn = (path: string): Namespaces =>
+  createNamespaces(path, { watcher, lock: createObjectLocks(`${path}-locks`).hold })
 beforeEach(() => {
   directory = mkdtempSync('/var/lib/cri-ts-test-')
   watcher = new ProcessWatcher()
-  namespaces = createNamespaces(directory)
+  namespaces = namespacesIn(directory)
 })
 afterEach(async () => {
   await namespaces.remove(id)
@@ -97,7 +100,12 @@ test.for(['kernel.shm_no_such_thing', 'net.ipv4.ip_local_port_range'])(
       ),
     })
     expect(ours()).toEqual(before)
-    expect(await namespaces.find(id)).toEqual({ network: undefined, ipc: undefined, uts: undefined })
+    expect(await namespaces.find(id)).toEqual({
+      network: undefined,
+      ipc: undefined,
+      uts: undefined,
+      user: undefined,
+    })
     await namespaces.remove(id)
     expect([pinned(), readdirSync(directory)]).toEqual([[], []])
   },
@@ -109,7 +117,12 @@ test('only what is wanted is made, and a removal is as good the second time', as
   expect({ ...(await namespaces.find(id)), missingSysctls: {} }).toEqual(paths)
   await namespaces.remove(id)
   await namespaces.remove(id)
-  expect(await namespaces.find(id)).toEqual({ network: undefined, ipc: undefined, uts: undefined })
+  expect(await namespaces.find(id)).toEqual({
+    network: undefined,
+    ipc: undefined,
+    uts: undefined,
+    user: undefined,
+  })
   expect([pinned(), readdirSync(directory)]).toEqual([[], []])
 })
 
@@ -130,7 +143,7 @@ test("what namespaces are left of is known, and another daemon's in /run/netns a
   await namespaces.create(id, request)
   expect(namespaces.leftovers()).toEqual([id])
   const other = mkdtempSync('/var/lib/cri-ts-test-')
-  expect(createNamespaces(other).leftovers()).toEqual([])
+  expect(namespacesIn(other).leftovers()).toEqual([])
   rmSync(other, { recursive: true })
   await namespaces.remove(id)
   expect(namespaces.leftovers()).toEqual([])

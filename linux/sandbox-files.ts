@@ -1,7 +1,8 @@
-import { copyFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { chownSync, copyFileSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { hostname as hostHostname } from 'node:os'
 import { join } from 'node:path'
+import type { IdMappings } from '#lib/id-mappings.ts'
 import type { DnsConfig } from '#runtime/pod-sandbox/record.ts'
 import type { SandboxFiles } from '#runtime/ports.ts'
 import { MS_NODEV, MS_NOEXEC, MS_NOSUID, mount, unmount } from './libc.ts'
@@ -10,14 +11,15 @@ import { namesIn } from './names-in.ts'
 /** The files of a pod under `directory`/ID: resolv.conf, hosts, hostname, and a tmpfs of its own for /dev/shm. */
 export function createSandboxFiles(directory: string): SandboxFiles {
   return {
-    async create(id, { hostname, dns, shmSizeBytes, initRootfs }) {
+    async create(id, { hostname, dns, shmSizeBytes, initRootfs, mappings }) {
       const home = join(directory, id)
-      mkdirSync(home, { recursive: true, mode: 0o711 })
+      mkdirSync(home, { recursive: true, mode: 0o700 })
       writeFileSync(join(home, 'hostname'), `${hostname === '' ? hostHostname() : hostname}\n`)
       copyOrEmpty('/etc/hosts', join(home, 'hosts'))
       if (dns === undefined) copyOrEmpty('/etc/resolv.conf', join(home, 'resolv.conf'))
       else writeFileSync(join(home, 'resolv.conf'), resolvConf(dns))
       if (initRootfs) mkdirSync(join(home, 'init-rootfs'))
+      if (mappings !== undefined) giveToRootOf(mappings, home)
       if (shmSizeBytes === undefined) return
       mkdirSync(join(home, 'shm'))
       mount(
@@ -25,7 +27,7 @@ export function createSandboxFiles(directory: string): SandboxFiles {
         join(home, 'shm'),
         'tmpfs',
         MS_NOSUID | MS_NODEV | MS_NOEXEC,
-        `mode=1777,size=${shmSizeBytes}`,
+        `mode=1777,size=${shmSizeBytes}${mappings === undefined ? '' : ownerOptions(mappings)}`,
       )
     },
 
@@ -37,6 +39,14 @@ export function createSandboxFiles(directory: string): SandboxFiles {
     leftovers: () => namesIn(directory),
   }
 }
+
+/** The pod's own files and their directory, made just now: it is for its root as for the host's, and for no one else. */
+function giveToRootOf({ uids, gids }: IdMappings, home: string): void {
+  for (const path of [home, ...readdirSync(home).map((name) => join(home, name))])
+    chownSync(path, uids.hostId, gids.hostId)
+}
+
+const ownerOptions = ({ uids, gids }: IdMappings): string => `,uid=${uids.hostId},gid=${gids.hostId}`
 
 /** resolv.conf(5). */
 export function resolvConf({ servers, searches, options }: DnsConfig): string {

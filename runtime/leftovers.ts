@@ -8,6 +8,7 @@ export async function leftoverIds(ports: RuntimePorts): Promise<ReadonlySet<stri
   return new Set([
     ...ports.imageVolumes.leftovers(),
     ...ports.rootfs.leftovers(),
+    ...ports.mappedMounts.leftovers(),
     ...(await ports.monitor.leftovers()),
     ...(await ports.network.leftovers()),
     ...ports.files.leftovers(),

@@ -1,9 +1,12 @@
 import type { Duplex } from 'node:stream'
+import type { IdMappings } from '#lib/id-mappings.ts'
 import type { CheckpointArchives } from './checkpoint-port.ts'
 import type { ContainerRecord, Device } from './container/record.ts'
 import type { ImageVolumes } from './image-volumes-port.ts'
 import type { CdiDevices, HookDirectories } from './injection-port.ts'
+import type { MappedMounts } from './mapped-mounts-port.ts'
 import type { ContainerMonitor } from './monitor-port.ts'
+import type { Namespaces } from './namespaces-port.ts'
 import type { DnsConfig, PodMetadata, PortMapping, SandboxRecord, StringMap } from './pod-sandbox/record.ts'
 import type { ImageRootfs } from './rootfs-port.ts'
 import type { UsageCounters } from './usage-port.ts'
@@ -20,39 +23,6 @@ export interface Records<Item extends { readonly id: string }> {
 }
 export type SandboxRecords = Records<SandboxRecord>
 export type ContainerRecords = Records<ContainerRecord>
-
-/** Where a pod's namespaces are pinned; undefined where it uses the host's. */
-export interface NamespacePaths {
-  readonly network: string | undefined
-  readonly ipc: string | undefined
-  readonly uts: string | undefined
-}
-
-export interface NewNamespaces extends NamespacePaths {
-  /** Those `net.*` that name what is not there yet, such as an interface: for `setSysctls`. */
-  readonly missingSysctls: StringMap
-}
-
-export interface NamespaceRequest {
-  readonly network: boolean
-  readonly ipc: boolean
-  readonly uts: boolean
-  readonly hostname: string
-  /** `net.*`, `kernel.shm*` …: written inside the new namespaces. */
-  readonly sysctls: StringMap
-}
-
-export interface Namespaces {
-  /** Makes and pins them; loopback is up. */
-  create(sandboxId: string, request: NamespaceRequest): Promise<NewNamespaces>
-  /** Writes them in the network namespace; throws invalid-argument by name for what is still not there. */
-  setSysctls(sandboxId: string, sysctls: StringMap): Promise<void>
-  /** Where they are pinned; a path that is no longer a namespace (a reboot) is undefined. */
-  find(sandboxId: string): Promise<NamespacePaths>
-  remove(sandboxId: string): Promise<void>
-  /** The sandboxes that namespaces are left of. */
-  leftovers(): readonly string[]
-}
 
 export interface AttachRequest {
   readonly sandboxId: string
@@ -107,6 +77,8 @@ export interface SandboxFilesRequest {
   readonly shmSizeBytes: number | undefined
   /** Whether an empty root file system for the pod's init is wanted. */
   readonly initRootfs: boolean
+  /** To whose root they belong: of the pod's user namespace; undefined where it has none. */
+  readonly mappings?: IdMappings | undefined
 }
 
 /** The files that every container of a pod mounts: see SandboxPaths. */
@@ -134,6 +106,12 @@ export interface LocalImage {
   readonly config: ImageConfig
   /** `NAME@sha256:…`, where it was pulled by a name. */
   readonly digest?: string
+}
+
+export interface PodUserNamespace {
+  /** Where it is pinned. */
+  readonly path: string
+  readonly mappings: IdMappings
 }
 
 /** Programs that still act for an object after a crash of the daemon: they hold its lock. */
@@ -223,6 +201,7 @@ export interface RuntimePorts {
   readonly podCgroups: PodCgroups
   readonly rootfs: ImageRootfs
   readonly imageVolumes: ImageVolumes
+  readonly mappedMounts: MappedMounts
   readonly monitor: ContainerMonitor
   readonly checkpoints: CheckpointArchives
   readonly hostPaths: HostPaths

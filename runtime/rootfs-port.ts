@@ -1,4 +1,4 @@
-import type { LocalImage } from './ports.ts'
+import type { LocalImage, PodUserNamespace } from './ports.ts'
 import type { WrittenUsage } from './usage-port.ts'
 
 /** Images as containers see them. */
@@ -7,9 +7,15 @@ export interface ImageRootfs {
   resolve(reference: string): Promise<LocalImage>
   /**
    * Mounts a writable root file system of the image for the container, and answers its path. `written`: a directory
-   * with what it is to have written already, in overlayfs's form; it is taken over.
+   * with what it is to have written already, in overlayfs's form; it is taken over. With a pod's user namespace the ids
+   * of the image's files are mapped by it, and what is written belongs to ids of its own.
    */
-  mount(containerId: string, imageId: string, written?: string): Promise<string>
+  mount(
+    containerId: string,
+    imageId: string,
+    written?: string,
+    userNamespace?: PodUserNamespace,
+  ): Promise<string>
   /** Keeps what the container wrote. */
   unmount(containerId: string): Promise<void>
   /** Unmounts it and deletes what the container wrote. */

@@ -20,6 +20,8 @@ export interface RuntimeOptions {
   readonly handler: (name: string) => RuntimeHandler
   readonly mounts: MountSettings
   readonly defaults: ContainerDefaults
+  /** Why pods can't have user namespaces on this host; '' where they can. */
+  readonly userNamespaceProblem: string
   /** Nanoseconds since 1970, in decimal. */
   readonly nowNs: () => string
 }

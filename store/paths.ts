@@ -18,11 +18,21 @@ export interface Paths {
   readonly podCgroups: string
   /** Where image volumes are mounted. */
   readonly imageVolumes: string
+  readonly mappedMounts: string
   /** All directories below state: the state directory itself may hold the CRI socket, which a group may use. */
   readonly privateState: readonly string[]
+  /**
+   * Directories below state whose entries are for their owners alone: the root of a pod's user namespace, which is no
+   * root on the host, must get to its own.
+   */
+  readonly enterableState: readonly string[]
+  /** One of them: each entry is for a container's root file system. */
+  readonly userHomes: string
   sandbox(id: string): SandboxPaths
   container(id: string): string
   rootfs(id: string): string
+  /** Where that of a container in a user namespace lies. */
+  userHome(id: string): string
   /** The state of an OCI runtime: its --root. */
   ociRuntime(handler: string): string
 }
@@ -52,17 +62,12 @@ export function createPaths({ root, state }: { readonly root: string; readonly s
     locks: join(state, 'locks'),
     podCgroups: join(state, 'cgroups'),
     imageVolumes: join(state, 'volumes'),
-    privateState: [
-      'ns',
-      'sandboxes',
-      'containers',
-      'exits',
-      'locks',
-      'cgroups',
-      'rootfs',
-      'volumes',
-      'oci',
-    ].map((name) => join(state, name)),
+    mappedMounts: join(state, 'mapped'),
+    privateState: ['ns', 'containers', 'exits', 'locks', 'cgroups', 'rootfs', 'volumes', 'oci', 'mapped'].map(
+      (name) => join(state, name),
+    ),
+    userHomes: join(state, 'userns'),
+    enterableState: ['sandboxes', 'userns'].map((name) => join(state, name)),
     sandbox(id) {
       const at = (name: string): string => join(state, 'sandboxes', id, name)
       return {
@@ -75,6 +80,7 @@ export function createPaths({ root, state }: { readonly root: string; readonly s
     },
     container: (id) => join(state, 'containers', id),
     rootfs: (id) => join(state, 'rootfs', id),
+    userHome: (id) => join(state, 'userns', id),
     ociRuntime: (handler) => join(state, 'oci', handler),
   }
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { IdMapping, IdMappings } from '#lib/id-mappings.ts'
 import type {
   ContainerMount,
   ContainerRecord,
@@ -38,6 +39,9 @@ const resources = z.looseObject({
 
 const podResources = z.looseObject({ overhead: resources.optional(), containers: resources.optional() })
 
+const idMapping = z.looseObject({ containerId: int, hostId: int, length: int } satisfies ShapeOf<IdMapping>)
+const idMappings = z.looseObject({ uids: idMapping, gids: idMapping } satisfies ShapeOf<IdMappings>)
+
 const sandboxSpec = z.looseObject({
   metadata: z.looseObject({ name: z.string(), uid: z.string(), namespace: z.string(), attempt: int }),
   handler: z.string(),
@@ -62,7 +66,8 @@ const sandboxSpec = z.looseObject({
     network: z.enum(['pod', 'node']),
     pid: namespaceMode,
     ipc: z.enum(['pod', 'node']),
-  }),
+    user: idMappings.optional(),
+  }) as z.ZodType<SandboxSpec['namespaces']>,
   privileged: z.boolean(),
 } satisfies ShapeOf<SandboxSpec>)
 
@@ -92,6 +97,7 @@ const containerMount = z.looseObject({
   image: z
     .looseObject({ reference: z.string(), userSpecifiedImage: z.string(), subPath: z.string() })
     .optional(),
+  idMappings: idMappings.optional(),
 } satisfies ShapeOf<ContainerMount>)
 
 const userRequest = z.looseObject({
@@ -111,7 +117,11 @@ const security = z.looseObject({
   ambientCapabilities: strings.optional(),
   maskedPaths: strings,
   readonlyPaths: strings,
-  namespaces: z.looseObject({ pid: namespaceMode, targetId: z.string() }),
+  namespaces: z.looseObject({
+    pid: namespaceMode,
+    targetId: z.string(),
+    user: idMappings.optional(),
+  }) as z.ZodType<ContainerSpec['security']['namespaces']>,
 } satisfies ShapeOf<ContainerSpec['security']>)
 
 const containerSpec = z.looseObject({

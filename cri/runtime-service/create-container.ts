@@ -3,7 +3,9 @@ import type { CreateContainerRequest, CreateContainerResponse } from '#proto/gen
 import type { ContainerService, SandboxService } from '#runtime/services.ts'
 import type { HostSupport } from '../convert-confinement.ts'
 import { convertContainerConfig } from '../convert-container-config.ts'
+import { requireSameUserNamespace } from '../convert-namespaces.ts'
 import { ignored } from '../ignored.ts'
+import { within } from '../refuse.ts'
 import type { Handler } from '../unary.ts'
 
 /** It goes on when the caller hangs up: kubelet's retry joins it. */
@@ -22,6 +24,9 @@ export function createContainer(
           "set privileged in the sandbox's linux.security_context too",
       )
     }
+    within(`container ${spec.name}`, () =>
+      requireSameUserNamespace(spec.security.namespaces, sandbox.spec.namespaces),
+    )
     return { containerId: await containers.create(spec) }
   }
 }

@@ -13,6 +13,8 @@ import { populated, recording, unreadFields, validResources, withFields } from '
 const { methods } = RuntimeServiceDefinition
 type MethodName = keyof typeof methods
 
+const idMapping = { containerId: 0, hostId: 100_000, length: 65_536 }
+const userNamespace = { mode: 0, uids: [idMapping], gids: [idMapping] }
 const namespaceOptions = 'linux.securityContext.namespaceOptions'
 
 /** What makes a populated message valid, so that the whole of it is converted. */
@@ -27,21 +29,21 @@ const valid: { readonly [name in MethodName]?: { readonly [path: string]: unknow
     'config.linux.securityContext.selinuxOptions.level': 's0',
     [`config.${namespaceOptions}.network`]: 0,
     [`config.${namespaceOptions}.ipc`]: 0,
-    [`config.${namespaceOptions}.usernsOptions`]: undefined,
+    [`config.${namespaceOptions}.usernsOptions`]: userNamespace,
   },
   createContainer: {
     ...validResources('config.linux.resources'),
     'config.workingDir': '/srv',
     'config.mounts.0.containerPath': '/data',
     'config.mounts.0.hostPath': '/srv/data',
-    'config.mounts.0.uidMappings': [],
-    'config.mounts.0.gidMappings': [],
+    'config.mounts.0.uidMappings': [idMapping],
+    'config.mounts.0.gidMappings': [idMapping],
     'config.mounts.0.recursiveReadOnly': false,
     'config.mounts.0.image': undefined,
     'config.mounts.0.imageSubPath': '',
     'config.mounts.0.mountOptions': [],
     'config.devices.0': { containerPath: '/dev/null', hostPath: '/dev/null', permissions: 'rw' },
-    [`config.${namespaceOptions}.usernsOptions`]: undefined,
+    [`config.${namespaceOptions}.usernsOptions`]: userNamespace,
     'config.linux.securityContext.runAsUsername': '',
     'config.linux.securityContext.selinuxOptions.level': 's0',
     'config.linux.securityContext.seccomp.localhostRef': '',
@@ -59,17 +61,18 @@ const valid: { readonly [name in MethodName]?: { readonly [path: string]: unknow
 
 /** What is refused as a whole: with one of these the message is not valid, so each has its own. */
 const refused: { readonly [name in MethodName]?: readonly string[] } = {
-  runPodSandbox: [`config.${namespaceOptions}.usernsOptions`],
-  createContainer: [
-    'config.mounts.0.image',
-    'config.mounts.0.uidMappings',
-    'config.mounts.0.gidMappings',
-    `config.${namespaceOptions}.usernsOptions`,
-  ],
+  createContainer: ['config.mounts.0.image'],
 }
 
+/** As the container's of a valid request. */
+const namespaces = {
+  network: 'pod',
+  pid: 'pod',
+  ipc: 'pod',
+  user: { uids: idMapping, gids: idMapping },
+} as const
 const { table } = fakeRuntimeService({
-  sandboxes: [sandboxRecord({ id: 'x', spec: sandboxSpec({ privileged: true }) })],
+  sandboxes: [sandboxRecord({ id: 'x', spec: sandboxSpec({ privileged: true, namespaces }) })],
   containers: [containerRecord({ id: 'x' })],
 })
 
@@ -122,9 +125,9 @@ test.for(served)('%s reads every field of its request', async (name) => {
   expect(unreadFields(populated(requestName(name), methods[name].requestType) as object, read)).toEqual([])
 })
 
-/** A populated user namespace has mode CONTAINER, which is none; an image volume has no host path. */
+/** An image volume has no host path. */
 const expectedKind = (path: string): string =>
-  /usernsOptions$|mounts\.0\.image$/.test(path) ? 'invalid-argument' : 'unimplemented'
+  path.endsWith('mounts.0.image') ? 'invalid-argument' : 'unimplemented'
 
 test('a field that nobody reads is found', () => {
   const message = { a: 'x', list: [{ b: 'x', c: 1n }], map: { '*': 'x' }, all: { d: 'x' } }

@@ -22,7 +22,7 @@ test('of a daemon that is up: both conditions, every handler, the default one un
       { name: '', features: crun },
       { name: 'crun', features: crun },
     ],
-    features: { supplementalGroupsPolicy: true, userNamespacesHostNetwork: false, mountOptions: true },
+    features: { supplementalGroupsPolicy: true, userNamespacesHostNetwork: true, mountOptions: true },
     info: {},
   })
 })

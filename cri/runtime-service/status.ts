@@ -16,7 +16,11 @@ export function status(runtime: RuntimeStatus, gate: StartGate): Handler<StatusR
   return async (request) => ({
     status: { conditions: [runtimeReady(runtime, gate), await networkReady(runtime)] },
     runtimeHandlers: runtime.handlers().flatMap(handlersToWire),
-    features: { supplementalGroupsPolicy: true, userNamespacesHostNetwork: false, mountOptions: true },
+    features: {
+      supplementalGroupsPolicy: true,
+      userNamespacesHostNetwork: runtime.handlers().some(({ userNamespaces }) => userNamespaces),
+      mountOptions: true,
+    },
     info: verboseInfo(request.verbose, () => runtime.info()),
   })
 }

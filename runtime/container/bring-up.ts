@@ -3,12 +3,14 @@ import type { OpenedCheckpoint } from '../checkpoint-port.ts'
 import { buildOciSpec, type ContainerNamespaces } from '../oci-spec/build-spec.ts'
 import { cgroupsPath } from '../oci-spec/cgroups-path.ts'
 import { resolveUser } from '../oci-spec/user.ts'
+import { podUserNamespace } from '../oci-spec/user-namespace.ts'
 import type { Process, SandboxRecord } from '../pod-sandbox/record.ts'
-import type { LocalImage, NamespacePaths } from '../ports.ts'
+import type { LocalImage } from '../ports.ts'
 import type { RuntimeContext } from '../runtime-context.ts'
 import { requireMounts } from './checkpointing.ts'
 import { findDevices, ownedBy } from './devices.ts'
 import { inject, readInjections } from './injections.ts'
+import { mappedSources } from './mapped-sources.ts'
 import {
   defaultMounts,
   imageDefinedMounts,
@@ -46,6 +48,9 @@ export async function bringUpContainer(
   const { id, spec } = record
   const { ports, host, options } = context
   requireMountFeatures(record, context)
+  const pinned = await ports.namespaces.find(sandbox.id)
+  const userNamespace = podUserNamespace(sandbox, pinned.user)
+  if (userNamespace !== undefined && checkpoint !== undefined) throw notRestorable(sandbox.id)
   const foreign = Promise.all([
     mountSources(record, context),
     defaultMounts(context),
@@ -53,7 +58,7 @@ export async function bringUpContainer(
     readInjections(record, context),
     makeLogDirectory(record, sandbox, context),
   ])
-  const mounted = ports.rootfs.mount(id, record.imageId, checkpoint?.upperDirectory)
+  const mounted = ports.rootfs.mount(id, record.imageId, checkpoint?.upperDirectory, userNamespace)
   const imageSources = mountImageVolumes(record, context)
   // None may still act when a failure of another is torn down.
   await Promise.allSettled([foreign, mounted, imageSources])
@@ -65,6 +70,7 @@ export async function bringUpContainer(
     ports.rootfs.readFile(id, '/etc/group'),
   ])
   const user = resolveUser(spec.security.user, image.config.user, passwd, group)
+  const mapped = await mappedSources(record, sources, userNamespace, context)
   const path = cgroupsPath(sandbox.spec.cgroupParent, id, host.cgroupDriver)
   const files = options.sandboxPaths(sandbox.id)
   const built = buildOciSpec({
@@ -75,10 +81,15 @@ export async function bringUpContainer(
     image,
     user,
     rootfsPath,
-    namespaces: namespacesOf(record, sandbox, await ports.namespaces.find(sandbox.id), targetInit),
+    namespaces: {
+      ...pinned,
+      user: userNamespace,
+      pid: pidNamespaceOf(spec.security.namespaces.pid, sandbox, targetInit),
+    },
     sandboxFiles: { ...files, shm: sandbox.spec.namespaces.ipc === 'pod' ? files.shm : undefined },
     mountSources: new Map([...sources, ...(await imageSources)]),
     extraMounts: [...defaults, ...volumes],
+    mappedSources: mapped,
     devices: options.defaults.devicesOfUser ? ownedBy(hostDevices, user, spec.security.user) : hostDevices,
     defaults: options.defaults,
     host,
@@ -94,8 +105,16 @@ export async function bringUpContainer(
     ...{ tty, stdin, stdinOnce, logFile, logDirectory: sandbox.spec.logDirectory },
     ...(checkpoint === undefined ? {} : { restoreFrom: checkpoint.imagesDirectory }),
   })
+  if (mapped.size > 0) await ports.mappedMounts.remove(id) // The container has mounts of its own now.
   return { user, ...started }
 }
+
+/** The files of a checkpoint have ids of another user namespace, or of none. */
+const notRestorable = (sandboxId: string): CriError =>
+  new CriError(
+    'failed-precondition',
+    `a checkpoint can't be restored in a user namespace, which pod sandbox ${sandboxId} has: restore it in a pod with hostUsers: true`,
+  )
 
 /** The pod's, again: someone may have cleaned up. The monitor makes what is below it. */
 async function makeLogDirectory(
@@ -104,15 +123,6 @@ async function makeLogDirectory(
   { ports }: RuntimeContext,
 ): Promise<void> {
   if (logFile !== '') await ports.hostPaths.makeLogDirectory(spec.logDirectory)
-}
-
-function namespacesOf(
-  { spec }: ContainerRecord,
-  sandbox: SandboxRecord,
-  { network, ipc, uts }: NamespacePaths,
-  targetInit: Process | undefined,
-): ContainerNamespaces {
-  return { network, ipc, uts, pid: pidNamespaceOf(spec.security.namespaces.pid, sandbox, targetInit) }
 }
 
 function pidNamespaceOf(

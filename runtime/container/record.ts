@@ -1,3 +1,4 @@
+import type { IdMappings } from '#lib/id-mappings.ts'
 import type { NamespaceMode, Process, StringMap } from '../pod-sandbox/record.ts'
 
 export interface ContainerMount {
@@ -9,6 +10,8 @@ export interface ContainerMount {
   readonly propagation: 'private' | 'host-to-container' | 'bidirectional'
   /** Of mount(8), beside those that the fields above stand for: noexec, rnosuid, noatime … */
   readonly options?: readonly string[]
+  /** The ids that its files have for who is in a user namespace of these mappings; left out: those of the host. */
+  readonly idMappings?: IdMappings
   /** Of an image volume, which has no host path. */
   readonly image?: {
     readonly reference: string
@@ -97,6 +100,8 @@ export interface ContainerSpec {
       readonly pid: NamespaceMode
       /** The container whose PID namespace is joined, where `pid` is 'target'. */
       readonly targetId: string
+      /** The same as the sandbox's. */
+      readonly user?: IdMappings
     }
   }
 }

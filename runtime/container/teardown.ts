@@ -10,6 +10,7 @@ export async function teardownContainer(
   await runTeardown(`container ${id}`, [
     ['remove its processes', () => ports.monitor.remove(id, handler)],
     ['remove what is laid out of a checkpoint', () => ports.checkpoints.remove(id)],
+    ['remove the mounts that were made for it', () => ports.mappedMounts.remove(id)],
     ['unmount its image volumes', () => ports.imageVolumes.remove(id)],
     ['remove its root file system', () => ports.rootfs.remove(id)],
   ])

@@ -1,9 +1,9 @@
 import { invalidArgument } from '#lib/errors.ts'
-import type { ContainerSpec, ResolvedUser, Resources } from '../container/record.ts'
+import type { ContainerMount, ContainerSpec, ResolvedUser, Resources } from '../container/record.ts'
 import type { ContainerDefaults } from '../container-defaults.ts'
 import type { RuntimeHandler } from '../handler.ts'
 import type { SandboxRecord } from '../pod-sandbox/record.ts'
-import type { HostDevice, HostFacts, LocalImage, MountSource } from '../ports.ts'
+import type { HostDevice, HostFacts, LocalImage, MountSource, PodUserNamespace } from '../ports.ts'
 import { allowedAnnotations } from './allowed-annotations.ts'
 import { onBaseSpec } from './base-spec.ts'
 import { buildDevices } from './devices.ts'
@@ -11,6 +11,7 @@ import { buildMounts, type SandboxFilePaths } from './mounts.ts'
 import type { OciMount, OciNamespace, OciSpec } from './oci-spec.ts'
 import { buildProcess } from './process.ts'
 import { toOciResources } from './resources.ts'
+import { ociMappings, requireWithin } from './user-namespace.ts'
 
 export interface OciSpecInput {
   readonly container: ContainerSpec
@@ -25,6 +26,8 @@ export interface OciSpecInput {
   readonly sandboxFiles: SandboxFilePaths
   /** Where each mount of the request comes from, by its `sourceKey`. */
   readonly mountSources: ReadonlyMap<string, MountSource>
+  /** Where what a mount shows has the ids that it is to have: copies of the sources, from MappedMounts. */
+  readonly mappedSources: ReadonlyMap<ContainerMount, string>
   /** Beside those of the request, which go first; no two at one place. */
   readonly extraMounts: readonly OciMount[]
   /** The devices asked for; where the container is privileged, all of the host's first. */
@@ -42,6 +45,7 @@ export interface ContainerNamespaces {
   readonly network: string | undefined
   readonly ipc: string | undefined
   readonly uts: string | undefined
+  readonly user?: PodUserNamespace | undefined
   readonly pid: 'private' | 'host' | { readonly path: string }
 }
 
@@ -58,6 +62,7 @@ export function buildOciSpec(input: OciSpecInput): OciSpec {
         'set linux.security_context.privileged in the pod sandbox config too',
     )
   }
+  if (input.namespaces.user !== undefined) requireWithin(input.namespaces.user, input.user, container.mounts)
   const { mounts, rootfsPropagation } = buildMounts(input)
   const { devices, rules } = buildDevices(input.devices, mayUseAllDevices(input))
   return onBaseSpec(input.handler.settings.baseSpec, {
@@ -75,6 +80,7 @@ export function buildOciSpec(input: OciSpecInput): OciSpec {
     linux: {
       cgroupsPath: input.cgroupsPath,
       namespaces: buildNamespaces(input.namespaces, host.cgroupVersion === 2 && !security.privileged),
+      ...ociMappings(input.namespaces.user),
       devices,
       resources: { devices: rules, ...toOciResources(container.resources, host) },
       ...(rootfsPropagation === undefined ? {} : { rootfsPropagation }),
@@ -111,10 +117,11 @@ function sizeAnnotations(resources: Resources | undefined): Record<string, strin
 }
 
 export function buildNamespaces(
-  { network, ipc, uts, pid }: ContainerNamespaces,
+  { network, ipc, uts, user, pid }: ContainerNamespaces,
   ownCgroup: boolean,
 ): readonly OciNamespace[] {
   const joined: readonly [OciNamespace['type'], string | undefined][] = [
+    ['user', user?.path],
     ['network', network],
     ['ipc', ipc],
     ['uts', uts],

@@ -1,8 +1,10 @@
+import type { IdMapping } from '#lib/id-mappings.ts'
 import type { SandboxRecord } from '../pod-sandbox/record.ts'
-import type { HostFacts } from '../ports.ts'
+import type { HostFacts, PodUserNamespace } from '../ports.ts'
 import { buildNamespaces, type ContainerNamespaces, sandboxAnnotations } from './build-spec.ts'
-import type { OciSpec } from './oci-spec.ts'
+import type { OciProcess, OciSpec } from './oci-spec.ts'
 import { allowedOomScoreAdj } from './process.ts'
+import { ociMappings } from './user-namespace.ts'
 
 export interface InitSpecInput {
   readonly sandbox: SandboxRecord
@@ -10,7 +12,7 @@ export interface InitSpecInput {
   readonly programPath: string
   /** An empty directory; pods may share it. */
   readonly rootfsPath: string
-  readonly namespaces: Pick<ContainerNamespaces, 'network' | 'ipc' | 'uts'>
+  readonly namespaces: Pick<ContainerNamespaces, 'network' | 'ipc' | 'uts' | 'user'>
   readonly host: HostFacts
   /** From `cgroupsPath`. */
   readonly cgroupsPath: string
@@ -27,7 +29,7 @@ export function buildInitSpec(input: InitSpecInput): OciSpec {
     ociVersion: '1.0.2',
     process: {
       terminal: false,
-      user: { uid: NOBODY, gid: NOBODY, additionalGids: [] },
+      user: nobodyOf(namespaces.user),
       args: ['/init', '-P'],
       env: [],
       cwd: '/',
@@ -61,10 +63,19 @@ export function buildInitSpec(input: InitSpecInput): OciSpec {
     linux: {
       cgroupsPath: input.cgroupsPath,
       namespaces: buildNamespaces({ ...namespaces, pid: 'private' }, false),
+      ...ociMappings(namespaces.user),
       devices: [],
       resources: { devices: [{ allow: false, access: 'rwm' }], cpu: { shares: 2 } },
       maskedPaths: [],
       readonlyPaths: [],
     },
   }
+}
+
+/** The last id, where a user namespace has fewer. */
+function nobodyOf(user: PodUserNamespace | undefined): OciProcess['user'] {
+  const within = (mapping: IdMapping | undefined): number =>
+    mapping === undefined ? NOBODY : Math.min(NOBODY, mapping.containerId + mapping.length - 1)
+  const { uids, gids } = user?.mappings ?? {}
+  return { uid: within(uids), gid: within(gids), additionalGids: [] }
 }

@@ -2,6 +2,7 @@ import { posix } from 'node:path'
 import { CriError, invalidArgument } from '#lib/errors.ts'
 import type { ContainerMount, ContainerSpec } from '../container/record.ts'
 import type { HostFacts, MountSource } from '../ports.ts'
+import type { ContainerNamespaces } from './build-spec.ts'
 import type { OciMount } from './oci-spec.ts'
 
 /** Host paths of the pod's files; `shm` is undefined where the pod uses the host's. */
@@ -16,8 +17,10 @@ export interface MountsInput {
   readonly container: Pick<ContainerSpec, 'mounts' | 'security'>
   readonly sandboxFiles: SandboxFilePaths
   readonly mountSources: ReadonlyMap<string, MountSource>
+  readonly mappedSources: ReadonlyMap<ContainerMount, string>
   readonly extraMounts: readonly OciMount[]
   readonly host: Pick<HostFacts, 'cgroupVersion'>
+  readonly namespaces: Pick<ContainerNamespaces, 'network' | 'user'>
 }
 
 type RootfsPropagation = 'rslave' | 'rshared' | undefined
@@ -27,21 +30,22 @@ type RootfsPropagation = 'rslave' | 'rshared' | undefined
  * What the request mounts replaces a mount of ours at the same path, and its /dev all that lies below ours.
  * Throws failed-precondition where a source can't propagate as it is asked to.
  */
-export function buildMounts({ container, sandboxFiles, mountSources, extraMounts, host }: MountsInput): {
+export function buildMounts(input: MountsInput): {
   readonly mounts: readonly OciMount[]
   readonly rootfsPropagation: RootfsPropagation
 } {
-  const { mounts, security } = container
+  const { mounts, security } = input.container
+  const { extraMounts, host, namespaces, sandboxFiles } = input
   const asked = new Set(mounts.map(({ containerPath }) => clean(containerPath)))
   const wanted: readonly BindMount[] = [
-    ...mounts.map((mount) => ({ ...mount, source: sourceOf(mount, mountSources) })),
+    ...mounts.map((mount) => ({ ...mount, source: sourceOf(mount, input) })),
     ...podFiles(sandboxFiles, security.readonlyRootfs).filter(
       ({ containerPath }) => !asked.has(containerPath),
     ),
   ]
   const access = security.privileged ? 'rw' : 'ro'
   const cgroups = cgroupMount(access, host.cgroupVersion === 2 && security.privileged)
-  const kernel = [...kernelMounts(access), cgroups].filter(
+  const kernel = [...kernelMounts(), sysMount(access, namespaces), cgroups].filter(
     ({ destination }) => !asked.has(destination) && !(asked.has('/dev') && destination.startsWith('/dev/')),
   )
   const extra = extraMounts.filter(({ destination }) => !asked.has(destination))
@@ -88,11 +92,12 @@ export function isOwnDestination(path: string): boolean {
   return (
     podPaths.includes(path) ||
     path === CGROUPS ||
-    kernelMounts('ro').some(({ destination }) => destination === path)
+    path === '/sys' ||
+    kernelMounts().some(({ destination }) => destination === path)
   )
 }
 
-function sourceOf(mount: ContainerMount, sources: ReadonlyMap<string, MountSource>): MountSource {
+function sourceOf(mount: ContainerMount, { mountSources, mappedSources }: MountsInput): MountSource {
   const { containerPath, propagation } = mount
   const hostPath = mount.image === undefined ? mount.hostPath : `image ${mount.image.reference}`
   if (clean(containerPath) === '/') {
@@ -100,14 +105,14 @@ function sourceOf(mount: ContainerMount, sources: ReadonlyMap<string, MountSourc
       `mount of ${hostPath} at container path "${containerPath}": give a path below /, which is the image's`,
     )
   }
-  const source = sources.get(sourceKey(mount))
+  const source = mountSources.get(sourceKey(mount))
   if (source === undefined) throw new Error(`mount source ${hostPath} was not looked up`)
   const passesOn = source.propagation ?? 'shared'
   const fits =
     propagation === 'private' ||
     passesOn === 'shared' ||
     (propagation === 'host-to-container' && passesOn === 'slave')
-  if (fits) return source
+  if (fits) return { ...source, path: mappedSources.get(mount) ?? source.path }
   throw new CriError(
     'failed-precondition',
     `mount of ${hostPath} at ${containerPath}: ${source.path} lies on a ${passesOn} mount, so that ${propagation} propagation ` +
@@ -137,15 +142,26 @@ function podFiles(files: SandboxFilePaths, readonly: boolean): readonly BindMoun
 const SAFE = ['nosuid', 'noexec', 'nodev'] as const
 
 /** Those of containerd's default spec. */
-function kernelMounts(access: 'ro' | 'rw'): readonly OciMount[] {
+function kernelMounts(): readonly OciMount[] {
   const mounts: readonly [string, string, readonly string[]][] = [
     ['/proc', 'proc', SAFE],
     ['/dev', 'tmpfs', ['nosuid', 'strictatime', 'mode=755', 'size=65536k']],
     ['/dev/pts', 'devpts', ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620', 'gid=5']],
     ['/dev/mqueue', 'mqueue', SAFE],
-    ['/sys', 'sysfs', [...SAFE, access]],
   ]
   return mounts.map(([destination, type, options]) => ({ destination, type, source: type, options }))
+}
+
+/** A sysfs can be mounted by who owns the network namespace that it shows: else the host's is seen, and not written. */
+function sysMount(access: 'ro' | 'rw', { network, user }: MountsInput['namespaces']): OciMount {
+  return user !== undefined && network === undefined
+    ? {
+        destination: '/sys',
+        type: 'bind',
+        source: '/sys',
+        options: ['rbind', 'rprivate', ...SAFE, 'ro', 'rro'],
+      }
+    : { destination: '/sys', type: 'sysfs', source: 'sysfs', options: [...SAFE, access] }
 }
 
 const CGROUPS = '/sys/fs/cgroup'

@@ -12,6 +12,8 @@ export interface OciSpec {
   readonly linux: {
     readonly cgroupsPath: string
     readonly namespaces: readonly OciNamespace[]
+    readonly uidMappings?: readonly OciIdMapping[]
+    readonly gidMappings?: readonly OciIdMapping[]
     readonly devices: readonly OciDevice[]
     readonly resources: OciResources
     readonly rootfsPropagation?: 'rslave' | 'rshared'
@@ -59,8 +61,15 @@ export interface OciMount {
 
 /** Without a path a new one. */
 export interface OciNamespace {
-  readonly type: 'mount' | 'pid' | 'network' | 'ipc' | 'uts' | 'cgroup'
+  readonly type: 'mount' | 'pid' | 'network' | 'ipc' | 'uts' | 'user' | 'cgroup'
   readonly path?: string
+}
+
+/** Those of a user namespace that is joined have to be said again: runc refuses to join one without. */
+export interface OciIdMapping {
+  readonly containerID: number
+  readonly hostID: number
+  readonly size: number
 }
 
 export interface OciDevice {

@@ -1,4 +1,5 @@
 import { posix } from 'node:path'
+import { capabilityNames } from '#lib/capability-names.ts'
 import { invalidArgument } from '#lib/errors.ts'
 import { exactNumber } from '#lib/exact-json.ts'
 import type { ContainerSpec } from '../container/record.ts'
@@ -17,7 +18,7 @@ export type ProcessInput = Pick<
 >
 
 export function buildProcess(input: ProcessInput): OciProcess {
-  const { container, image, user, host, defaults } = input
+  const { container, sandbox, image, user, host, defaults } = input
   const { security } = container
   return {
     terminal: container.tty,
@@ -25,7 +26,12 @@ export function buildProcess(input: ProcessInput): OciProcess {
     args: commandLine(container, image),
     env: environment(input),
     cwd: posix.resolve('/', container.workingDirectory || image.config.workingDirectory),
-    capabilities: resolveCapabilities(security, host.capabilities, defaults.capabilities),
+    // Whoever enters a user namespace holds all there are, but over what belongs to it only.
+    capabilities: resolveCapabilities(
+      security,
+      sandbox.spec.namespaces.user === undefined ? host.capabilities : capabilityNames,
+      defaults.capabilities,
+    ),
     rlimits: limits(defaults, host),
     noNewPrivileges: security.noNewPrivileges,
     oomScoreAdj: allowedOomScoreAdj(container.resources.oomScoreAdj, host),

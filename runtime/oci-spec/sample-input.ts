@@ -105,6 +105,7 @@ export const sampleInput: OciSpecInput = {
   sandboxFiles: { resolvConf: '/s/resolv.conf', hosts: '/s/hosts', hostname: '/s/hostname', shm: '/s/shm' },
   mountSources: new Map(),
   extraMounts: [],
+  mappedSources: new Map(),
   devices: [],
   host: sampleHost,
   defaults: sampleDefaults,

@@ -1,9 +1,11 @@
+import { CriError } from '#lib/errors.ts'
+import type { NamespacePaths, NewNamespaces } from '../namespaces-port.ts'
 import { cgroupsPath } from '../oci-spec/cgroups-path.ts'
 import { buildInitSpec } from '../oci-spec/init-spec.ts'
-import type { NamespacePaths, NewNamespaces } from '../ports.ts'
+import { podUserNamespace } from '../oci-spec/user-namespace.ts'
 import type { RuntimeContext } from '../runtime-context.ts'
 import { withDefaultSysctls } from './default-sysctls.ts'
-import type { Process, SandboxRecord, SandboxState } from './record.ts'
+import type { Process, SandboxRecord, SandboxSpec, SandboxState } from './record.ts'
 
 /** Makes all that a sandbox consists of. What it leaves behind when it throws, `teardownSandbox` removes. */
 export async function bringUpSandbox(
@@ -12,6 +14,7 @@ export async function bringUpSandbox(
 ): Promise<Extract<SandboxState, { phase: 'ready' }>> {
   const { id, spec } = record
   const { ports } = context
+  if (spec.namespaces.user !== undefined) requireUserNamespaces(spec, context)
   const ownNetwork = spec.namespaces.network === 'pod'
   const ownIpc = spec.namespaces.ipc === 'pod'
 
@@ -20,6 +23,7 @@ export async function bringUpSandbox(
     network: ownNetwork,
     ipc: ownIpc,
     uts: ownNetwork, // A pod on the host's network has the host's name.
+    user: spec.namespaces.user,
     hostname: spec.hostname,
     sysctls: withDefaultSysctls(spec, context.options.defaults),
   })
@@ -32,6 +36,14 @@ export async function bringUpSandbox(
   return { phase: 'ready', ips, init: await startInit(record, namespaces, context) }
 }
 
+function requireUserNamespaces({ handler }: SandboxSpec, { options }: RuntimeContext): void {
+  const problem = options.handler(handler).features.userNamespaces
+    ? options.userNamespaceProblem
+    : `runtime handler ${handler} does not say that it can join one: use another`
+  if (problem !== '')
+    throw new CriError('failed-precondition', `the pod can't have a user namespace: ${problem}`)
+}
+
 async function makeFiles({ id, spec }: SandboxRecord, { ports, options }: RuntimeContext): Promise<void> {
   if (spec.logDirectory !== '') await ports.hostPaths.makeLogDirectory(spec.logDirectory)
   await ports.files.create(id, {
@@ -40,6 +52,7 @@ async function makeFiles({ id, spec }: SandboxRecord, { ports, options }: Runtim
     shmSizeBytes:
       spec.namespaces.ipc === 'pod' ? (spec.shmSizeBytes ?? options.mounts.shmSizeBytes) : undefined,
     initRootfs: spec.namespaces.pid === 'pod',
+    mappings: spec.namespaces.user,
   })
 }
 
@@ -78,7 +91,7 @@ async function startInit(
       sandbox,
       programPath: options.initPath(),
       rootfsPath: options.sandboxPaths(id).initRootfs,
-      namespaces,
+      namespaces: { ...namespaces, user: podUserNamespace(sandbox, namespaces.user) },
       host,
       cgroupsPath: path,
     }),

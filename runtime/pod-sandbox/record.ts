@@ -1,3 +1,4 @@
+import type { IdMappings } from '#lib/id-mappings.ts'
 import type { Resources } from '../container/record.ts'
 
 /** Whose namespace of a kind a pod or container uses (api.proto, NamespaceMode). */
@@ -59,6 +60,8 @@ export interface SandboxSpec {
     readonly network: 'pod' | 'node'
     readonly pid: NamespaceMode
     readonly ipc: 'pod' | 'node'
+    /** Of the pod's own user namespace, from id 0 on; left out in the host's. */
+    readonly user?: IdMappings
   }
   readonly privileged: boolean
 }

@@ -129,7 +129,8 @@ export class Sandboxes implements SandboxService {
   }
 
   async #isIntact({ id, spec, state }: SandboxRecord): Promise<boolean> {
-    const { network, ipc } = await this.#context.ports.namespaces.find(id)
+    const { network, ipc, user } = await this.#context.ports.namespaces.find(id)
+    if (spec.namespaces.user !== undefined && user === undefined) return false
     if (spec.namespaces.network === 'pod' && network === undefined) return false
     if (spec.namespaces.ipc === 'pod' && ipc === undefined) return false
     const init = initOf(id, spec, state)

@@ -1,8 +1,9 @@
 import type { CheckpointDescription } from '#runtime/checkpoint-port.ts'
 import type { ContainerRecord } from '#runtime/container/record.ts'
 import type { ContainerEdits, HookFile } from '#runtime/injection-port.ts'
+import type { NamespacePaths } from '#runtime/namespaces-port.ts'
 import type { Process, SandboxRecord, StringMap } from '#runtime/pod-sandbox/record.ts'
-import type { NamespacePaths, PodConnection } from '#runtime/ports.ts'
+import type { PodConnection } from '#runtime/ports.ts'
 import type { CgroupUsage, InterfaceUsage, WrittenUsage } from '#runtime/usage-port.ts'
 
 export interface FakeContainer {
@@ -43,6 +44,8 @@ export class FakeHost {
   readonly written = new Map<string, WrittenUsage>()
   /** Image volumes that are mounted, `ID/INDEX`. */
   readonly imageVolumes = new Set<string>()
+  /** The sources of MappedMounts, by container id. */
+  readonly mappedMounts = new Map<string, readonly string[]>()
   readonly containers = new Map<string, FakeContainer>()
   /** What is laid out of checkpoints, by container. */
   readonly checkpoints = new Set<string>()
@@ -101,6 +104,7 @@ export class FakeHost {
     this.files.clear()
     this.podCgroups.clear()
     this.imageVolumes.clear()
+    this.mappedMounts.clear()
     for (const id of this.rootfs.keys()) this.rootfs.set(id, 'unmounted')
     this.tellChange()
   }
@@ -142,6 +146,7 @@ export class FakeHost {
       ...[...this.podCgroups.values()].map((path) => `cgroup ${path}`),
       ...[...this.rootfs].map(([id, state]) => `rootfs of ${id} ${state}`),
       ...[...this.imageVolumes].map((id) => `image volume ${id}`),
+      ...[...this.mappedMounts].map(([id, sources]) => `mapped for ${id} ${sources.join()}`),
       ...containers,
       ...[...this.checkpoints].map((id) => `checkpoint of ${id}`),
       ...[...this.lockHolders].map((id) => `holder of ${id}`),

@@ -1,10 +1,10 @@
 import { CriError, notFound } from '#lib/errors.ts'
 import type { ContainerEdits } from '#runtime/injection-port.ts'
+import type { Namespaces } from '#runtime/namespaces-port.ts'
 import { NO_EDITS } from '#runtime/oci-spec/apply-edits.ts'
 import type {
   HostPaths,
   LocalImage,
-  Namespaces,
   ObjectLocks,
   PodCgroups,
   PodNetwork,
@@ -18,6 +18,7 @@ import type { UsageCounters } from '#runtime/usage-port.ts'
 import { fakeCheckpoints } from './fake-checkpoints.ts'
 import type { FakeHost } from './fake-host.ts'
 import { fakeImageVolumes } from './fake-image-volumes.ts'
+import { fakeMappedMounts } from './fake-mapped-mounts.ts'
 import { FakeMonitor } from './fake-monitor.ts'
 
 export const busybox: LocalImage = {
@@ -45,6 +46,7 @@ export function fakePorts(host: FakeHost, image: LocalImage = busybox): RuntimeP
     podCgroups: fakePodCgroups(host),
     rootfs: fakeRootfs(host, image),
     imageVolumes: fakeImageVolumes(host),
+    mappedMounts: fakeMappedMounts(host),
     monitor: new FakeMonitor(host),
     checkpoints: fakeCheckpoints(host, image),
     hostPaths: fakeHostPaths(host),
@@ -70,11 +72,12 @@ function fakeRecords<Item extends { readonly id: string }>(texts: Map<string, st
 }
 
 function fakeNamespaces(host: FakeHost): Namespaces {
-  const none = { network: undefined, ipc: undefined, uts: undefined }
+  const none = { network: undefined, ipc: undefined, uts: undefined, user: undefined }
   return {
-    async create(id, { network, ipc, uts, sysctls }) {
+    async create(id, { network, ipc, uts, user, sysctls }) {
       const at = (wanted: boolean, kind: string) => (wanted ? `/ns/${id}/${kind}` : undefined)
-      const paths = { network: at(network, 'net'), ipc: at(ipc, 'ipc'), uts: at(uts, 'uts') }
+      const own = { network: at(network, 'net'), ipc: at(ipc, 'ipc'), uts: at(uts, 'uts') }
+      const paths = { ...own, user: at(user !== undefined, 'user') }
       host.namespaces.set(id, paths)
       if ('bad' in sysctls) throw new CriError('invalid-argument', 'sysctl bad: there is none')
       const late = Object.entries(sysctls).filter(([name]) => name.includes('.eth0.'))

@@ -23,6 +23,10 @@ const portPod = sandboxSpec({
 })
 
 const runcPod = sandboxSpec({ handler: 'runc' })
+const ids = { containerId: 0, hostId: 100_000, length: 65_536 }
+const user = { uids: ids, gids: ids }
+const userPod = sandboxSpec({ namespaces: { network: 'pod', pid: 'container', ipc: 'pod', user } })
+
 const sysctlPod = sandboxSpec({ sysctls: { 'net.ipv4.conf.eth0.rp_filter': '0' } })
 
 const nothing = async (): Promise<Subject> => ({ sandboxId: '', containerId: '' })
@@ -46,6 +50,19 @@ const specIn = (sandboxId: string) =>
     devices: [{ containerPath: '/dev/fuse', hostPath: '/dev/fuse', permissions: 'rw' }],
     cdiDevices: ['vendor.com/gpu=0'],
   })
+
+/** With a volume by the pod's mappings, and one by others. */
+const mappedSpecIn = (sandboxId: string) => {
+  const mount = { readonly: false, propagation: 'private' } as const
+  const gids = { ...ids, hostId: 200_000 }
+  return containerSpec({
+    sandboxId,
+    mounts: [
+      { ...mount, containerPath: '/data', hostPath: '/srv', idMappings: user },
+      { ...mount, containerPath: '/other', hostPath: '/srv/other', idMappings: { ...user, gids } },
+    ],
+  })
+}
 
 const created =
   (spec = plainPod) =>
@@ -92,6 +109,18 @@ export const operations: readonly Operation[] = [
     kind: 'makes',
     prepare: nothing,
     act: ({ runtime }) => runtime.sandboxes.run(sysctlPod),
+  },
+  {
+    name: 'RunPodSandbox with a user namespace',
+    kind: 'makes',
+    prepare: nothing,
+    act: ({ runtime }) => runtime.sandboxes.run(userPod),
+  },
+  {
+    name: 'CreateContainer in a user namespace',
+    kind: 'makes',
+    prepare: pod(userPod),
+    act: ({ runtime }, { sandboxId }) => runtime.containers.create(mappedSpecIn(sandboxId)),
   },
   {
     name: 'CreateContainer',

@@ -53,6 +53,7 @@ export function runtimeLab(
       initPath: () => '/usr/bin/catatonit',
       handler: (name) => sampleHandler(name, settings[name]),
       mounts: { ...fakeMountSettings, ...mounts },
+      userNamespaceProblem: '',
       hostname: () => 'node',
       defaults: { ...sampleDefaults, ...defaults },
       nowNs: host.nowNs,
