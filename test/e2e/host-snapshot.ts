@@ -115,7 +115,8 @@ const filesBelow = (directory: string): readonly string[] =>
     [],
   )
 
-function directoriesBelow(directory: string): readonly string[] {
+/** Parents first. */
+export function directoriesBelow(directory: string): readonly string[] {
   return attempt(() => readdirSync(directory, { withFileTypes: true }), [])
     .filter((entry) => entry.isDirectory())
     .map((entry) => join(directory, entry.name))

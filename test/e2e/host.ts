@@ -50,7 +50,7 @@ export function useUncheckedDaemon(
 }
 
 /** An image; and the first pod makes what stays: the bridge, the tables and chains of iptables, the daemon's own directories. */
-async function prepare(daemon: Daemon): Promise<void> {
+export async function prepare(daemon: Daemon): Promise<void> {
   await daemon.criTs('images', 'import', '--name', IMAGE, busyboxArchive())
   for (const handler of HANDLERS) {
     await using pod = await runPod(daemon, handler, {
