@@ -10,6 +10,12 @@ test('a pod with a network of its own may use any port, and ping, without a capa
   expect(withDefaultSysctls({ sysctls: {}, namespaces: own }, sampleDefaults)).toEqual({ ...ports, ...ping })
 })
 
+test('a pod in a user namespace has no groups that may ping', () => {
+  const user = { uids: [], gids: [] }
+  const inUserNamespace = { sysctls: {}, namespaces: { ...own, user } }
+  expect(withDefaultSysctls(inUserNamespace, sampleDefaults)).toEqual(ports)
+})
+
 test.for([
   [{ unprivilegedPorts: false }, ping],
   [{ unprivilegedIcmp: false }, ports],

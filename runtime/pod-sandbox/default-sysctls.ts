@@ -12,7 +12,8 @@ export function withDefaultSysctls(
 ): StringMap {
   const wanted = {
     ...(defaults.unprivilegedPorts ? { [UNPRIVILEGED_PORTS]: '0' } : {}),
-    ...(defaults.unprivilegedIcmp ? { [PING_GROUPS]: '0 2147483647' } : {}),
+    // In a user namespace the range would be of ids that most pods have no mapping for.
+    ...(defaults.unprivilegedIcmp && namespaces.user === undefined ? { [PING_GROUPS]: '0 2147483647' } : {}),
     ...defaults.sysctls,
   }
   const asked = new Set(Object.keys(sysctls).map(sysctlPathOf))
