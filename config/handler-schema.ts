@@ -18,6 +18,15 @@ export const handler = z.strictObject({
     .regex(PROGRAM)
     .optional()
     .meta(says('The OCI runtime.', 'an absolute path, or a name to be found in PATH', "the handler's name")),
+  sandbox: z
+    .enum(['auto', 'namespaces', 'container'])
+    .default('auto')
+    .meta(
+      says(
+        'What a pod sandbox is made of: namespaces that its containers join, or a container of the OCI runtime that they live in; auto is a container for runsc (gVisor), namespaces for all others.',
+        '"auto", "namespaces" or "container"',
+      ),
+    ),
   root: path
     .optional()
     .meta(
@@ -126,6 +135,7 @@ export function handlerSettings(name: string, table: HandlerTable): HandlerSetti
   return {
     type: table.type,
     path: table.path ?? name,
+    sandbox: table.sandbox,
     root: table.root,
     monitorCgroup: table.monitor_cgroup,
     createTimeoutMs: durationMs(table.create_timeout) ?? 0,

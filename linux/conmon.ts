@@ -4,8 +4,9 @@ import { join } from 'node:path'
 import { CriError, errnoOf } from '#lib/errors.ts'
 import type { MonitorRequest } from '#runtime/monitor-port.ts'
 import { contentOf } from './command.ts'
+import { createCommand } from './exit-waiter.ts'
 import { memoryFile, pipe } from './libc.ts'
-import { globalArguments, type OciRuntimeOptions, refusal } from './oci-runtime.ts'
+import { type OciRuntimeOptions, refusal } from './oci-runtime.ts'
 import { posixSpawn } from './posix-spawn.ts'
 
 /** Where a container's monitor keeps what it needs; all of it lies under the state directory. */
@@ -89,14 +90,11 @@ function conmonArguments(
   request: MonitorRequest,
 ): readonly string[] {
   const { id, logFile, tty, stdin, stdinOnce, restoreFrom } = request
+  const [program, ...runtimeArguments] = createCommand(runtime)
   return [
     ...['--api-version', '1', '--sync', '--no-sync-log', '--full-attach'],
     ...['--cid', id, '--cuuid', id, '--name', id],
-    ...[
-      '--runtime',
-      runtime.path,
-      ...globalArguments({ ...runtime, systemdCgroup: false }).flatMap(asRuntimeArgument),
-    ],
+    ...['--runtime', program, ...runtimeArguments.flatMap(asRuntimeArgument)],
     ...(runtime.systemdCgroup ? ['--systemd-cgroup'] : []),
     ...['--bundle', bundleOf(paths, id), '--persist-dir', paths.home(id), '--exit-dir', paths.exits],
     ...['--container-pidfile', join(paths.home(id), 'pid')],

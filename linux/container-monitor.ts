@@ -34,7 +34,7 @@ import { createOomKills, type OomKills } from './oom-kills.ts'
 import { isAlive, processOf } from './proc.ts'
 import type { ProcessWatcher } from './process-watcher.ts'
 import { renameAway } from './rename-away.ts'
-import { signalProcess } from './signal-process.ts'
+import { signalContainer } from './signal-container.ts'
 
 export interface MonitorOptions {
   readonly conmonPath: string
@@ -99,7 +99,7 @@ export class ConmonMonitor implements ContainerMonitor, Disposable {
   async start(id: string, handler: string): Promise<void> {
     const home = this.#options.paths.home(id)
     if (waitsRestored(home)) startRestored(home, this.#cgroup(id))
-    else await this.#runtime(handler).start(id)
+    else await this.#runtime(handler).start(id, join(home, 'pid'))
   }
 
   checkpoint(request: CheckpointRequest): Promise<object> {
@@ -114,10 +114,9 @@ export class ConmonMonitor implements ContainerMonitor, Disposable {
     return this.#runtime(handler).update(id, resources)
   }
 
-  async signal({ id, init }: MonitoredContainer, signal: number, all: boolean): Promise<boolean> {
-    const killsAll = all && signal === 9
-    if (killsAll) this.#cgroup(id)?.kill()
-    return signalProcess(init, signal) || killsAll // The init may have moved to another cgroup.
+  signal(container: MonitoredContainer, signal: number, all: boolean): Promise<boolean> {
+    const runtime = this.#options.runtimes.get(container.handler)
+    return signalContainer({ container, runtime, cgroup: this.#cgroup(container.id) }, signal, all)
   }
 
   ociProcess(id: string): Promise<object> {
@@ -184,7 +183,7 @@ export class ConmonMonitor implements ContainerMonitor, Disposable {
     killExecs(id)
     const runtime = this.#runtime(handler)
     // Every start releases all that has exited: a runtime that knows nothing of it is not asked.
-    if (existsSync(join(runtime.options.stateDirectory, id))) await runtime.remove(id)
+    if (runtime.has(id)) await runtime.remove(id)
     await cgroup?.remove()
     await this.#leaveMonitorCgroup(id, runtime.options.monitorCgroup)
     this.#released.add(id)

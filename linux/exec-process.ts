@@ -4,6 +4,7 @@ import type { Cgroup } from './cgroups.ts'
 import { contentOf, killGroup } from './command.ts'
 import type { ConsoleSocket } from './console-socket.ts'
 import { type ExecSlot, takeExecSlot } from './exec-slots.ts'
+import { hasOwnInits } from './exit-waiter.ts'
 import { memoryFile } from './libc.ts'
 import type { HeldLocks } from './object-lock.ts'
 import { globalArguments, type OciRuntime, runtimeMessage } from './oci-runtime.ts'
@@ -142,7 +143,8 @@ function spawnRuntime(
         ...globalArguments(options),
         ...['--log', '/proc/self/fd/5', '--log-format', 'json'],
         ...(isRunc(runtime) ? ['--debug'] : []),
-        ...['exec', '--cgroup', slot.name, '--process', '/proc/self/fd/4'],
+        ...['exec', '--process', '/proc/self/fd/4'],
+        ...(hasOwnInits(options) ? ['--cgroup', slot.name] : []),
         ...(isRunc(runtime) ? ['--pid-file', slot.mark] : []),
         ...(console === undefined ? [] : ['--console-socket', console.path(6)]),
         id,

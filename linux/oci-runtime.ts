@@ -1,8 +1,10 @@
-import { existsSync, rmSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { CriError, errnoOf } from '#lib/errors.ts'
 import type { CheckpointDirectories } from '#runtime/checkpoint-port.ts'
 import type { Command, Finished } from './command.ts'
+import { hasOwnInits, rootArgument, startCommand } from './exit-waiter.ts'
+import { namesIn } from './names-in.ts'
 import type { HeldLocks } from './object-lock.ts'
 
 export interface OciRuntimeOptions {
@@ -22,11 +24,14 @@ export interface OciRuntimeOptions {
 /** An OCI runtime's command line, as crun, runc and youki have it. Each call holds the container's lock. */
 export interface OciRuntime {
   readonly options: OciRuntimeOptions
-  start(id: string): Promise<void>
+  /** `pidFile` holds the pid of its init. */
+  start(id: string, pidFile: string): Promise<void>
   /** `created`, `running`, `stopped`; undefined when it knows no such container. */
   status(id: string): Promise<string | undefined>
   /** Whether it keeps a state of the container, though perhaps a broken one. */
   has(id: string): boolean
+  /** Sends a signal to the init, or to all processes; false when it does not run (yet). */
+  kill(id: string, signal: number, all: boolean): Promise<boolean>
   /** `linux.resources` of the specification. */
   update(id: string, resources: object): Promise<void>
   /** Its processes stand still until it is resumed. */
@@ -43,6 +48,13 @@ const TIMEOUT_MS = 60_000
 const NOTHING_TO_DELETE =
   /does not exist|no such file|cannot open|error opening file|loading container|read status|unmarshal|parse/i
 
+interface HowToCall {
+  readonly stdin?: string
+  readonly timeoutMs?: number
+  /** In place of the runtime's own. */
+  readonly command?: Command['argv']
+}
+
 export function createOciRuntime(
   options: OciRuntimeOptions,
   locks: HeldLocks,
@@ -57,11 +69,11 @@ export function createOciRuntime(
   async function call(
     id: string,
     args: readonly string[],
-    { stdin, timeoutMs = TIMEOUT_MS }: { readonly stdin?: string; readonly timeoutMs?: number } = {},
+    { stdin, timeoutMs = TIMEOUT_MS, command = argv(...args) }: HowToCall = {},
   ): Promise<Finished> {
     using lock = locks.hold(id)
     return await run({
-      argv: argv(...args),
+      argv: command,
       timeoutMs,
       heldFds: [lock.fd],
       ...(stdin === undefined ? {} : { stdin }),
@@ -72,7 +84,7 @@ export function createOciRuntime(
     id: string,
     step: string,
     args: readonly string[],
-    how: Parameters<typeof call>[2] = {},
+    how: HowToCall = {},
   ): Promise<void> {
     const { exitCode, stderr } = await call(id, args, how)
     if (exitCode === 0) return
@@ -81,7 +93,8 @@ export function createOciRuntime(
 
   return {
     options,
-    start: (id) => mustSucceed(id, 'start', ['start', id]),
+    start: (id, pidFile) =>
+      mustSucceed(id, 'start', ['start', id], hasOwnInits(options) ? {} : startedBy(options, id, pidFile)),
     update: (id, resources) =>
       mustSucceed(id, 'update', ['update', '--resources', '/dev/stdin', id], {
         stdin: JSON.stringify(resources),
@@ -97,19 +110,19 @@ export function createOciRuntime(
     checkpoint: (id, directories, timeoutMs) =>
       mustSucceed(id, 'checkpoint', checkpointArguments(id, directories), { timeoutMs }),
 
-    has: (id) => existsSync(join(options.stateDirectory, id)),
+    kill: async (id, signal, all) =>
+      (await call(id, ['kill', ...(all ? ['--all'] : []), id, `${signal}`])).exitCode === 0,
+    has: (id) => stateOf(options.stateDirectory, id).length > 0,
 
     async status(id) {
       const { exitCode, stdout } = await call(id, ['state', id])
-      if (exitCode !== 0) return undefined
-      const state = JSON.parse(stdout.toString()) as { readonly status?: string }
-      return state.status
+      return exitCode === 0 ? (JSON.parse(stdout.toString()) as { status?: string }).status : undefined
     },
 
     async remove(id) {
       const { exitCode, stderr } = await call(id, ['delete', '--force', id]).catch(uninstalled)
       // What it can't read it can't delete: a create that was cut short leaves half a state behind.
-      rmSync(join(options.stateDirectory, id), { recursive: true, force: true })
+      for (const path of stateOf(options.stateDirectory, id)) rmSync(path, { recursive: true, force: true })
       if (exitCode === 0 || NOTHING_TO_DELETE.test(stderr)) return
       const said = runtimeMessage(stderr, exitCode)
       throw new CriError('internal', `container ${id}: ${options.handler} delete: ${said}`)
@@ -122,6 +135,16 @@ const checkpointArguments = (id: string, { images, work }: CheckpointDirectories
   ...['checkpoint', '--image-path', images, '--work-path', work],
   ...['--leave-running', '--file-locks', '--tcp-established', '--ext-unix-sk', id],
 ]
+/** A directory of the container's id, or runsc's files `ID_sandbox:SANDBOX.*`. */
+function stateOf(stateDirectory: string, id: string): readonly string[] {
+  return namesIn(stateDirectory)
+    .filter((name) => name === id || name.startsWith(`${id}_sandbox:`))
+    .map((name) => join(stateDirectory, name))
+}
+
+const startedBy = (options: OciRuntimeOptions, id: string, pidFile: string): HowToCall => ({
+  command: startCommand(options, id, readFileSync(pidFile, 'utf8').trim()),
+})
 
 /** A runtime that is not there any more deletes nothing: its state is all that is left of it. */
 function uninstalled(error: unknown): { readonly exitCode: number; readonly stderr: string } {
@@ -129,11 +152,8 @@ function uninstalled(error: unknown): { readonly exitCode: number; readonly stde
   throw error
 }
 
-export const globalArguments = ({
-  stateDirectory,
-  systemdCgroup,
-}: Pick<OciRuntimeOptions, 'stateDirectory' | 'systemdCgroup'>): readonly string[] => [
-  `--root=${stateDirectory}`,
+export const globalArguments = ({ stateDirectory, systemdCgroup }: OciRuntimeOptions): readonly string[] => [
+  rootArgument(stateDirectory),
   ...(systemdCgroup ? ['--systemd-cgroup'] : []),
 ]
 

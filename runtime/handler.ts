@@ -4,6 +4,8 @@ export interface RuntimeHandler {
   readonly name: string
   readonly features: HandlerFeatures
   readonly settings: HandlerSettings
+  /** What a pod sandbox is: pinned namespaces, or besides a container that the others live in. */
+  readonly sandbox: 'namespaces' | 'container'
 }
 
 /** What the OCI runtime says of itself, or its version is known to do; not what this host's kernel can. */
@@ -58,6 +60,7 @@ export interface HandlerSettings {
   readonly type: 'oci'
   /** An absolute path, or a name to be found in PATH. */
   readonly path: string
+  readonly sandbox: 'auto' | 'namespaces' | 'container'
   /** The OCI runtime's --root; undefined: a directory of the handler's name below the daemon's state. */
   readonly root: string | undefined
   /** `pod`, or a cgroup's path; undefined: one below the daemon's own. */

@@ -19,9 +19,11 @@ export function sampleHandler(
       checkpoints: name === 'runc',
       ...features,
     },
+    sandbox: settings.sandbox === 'container' ? 'container' : 'namespaces',
     settings: {
       type: 'oci',
       path: name,
+      sandbox: 'auto',
       root: undefined,
       monitorCgroup: undefined,
       createTimeoutMs: 120_000,

@@ -75,6 +75,7 @@ export const sandboxRecordSchema = z.looseObject({
   id: z.string(),
   spec: sandboxSpec as z.ZodType<SandboxSpec>,
   updatedResources: podResources.optional() as z.ZodType<PodResources | undefined>,
+  hasInit: z.boolean().optional(),
   createdAtNs: decimal,
   state: z.discriminatedUnion('phase', [
     z.looseObject({ phase: z.literal('creating') }),

@@ -1,10 +1,12 @@
 import { expect, test } from 'vitest'
+import { sampleHandler } from '../sample-handler.ts'
 import { buildInitSpec } from './init-spec.ts'
 import { sampleHost, sampleInput } from './sample-input.ts'
 
 const { sandbox, namespaces } = sampleInput
 const input = {
   sandbox,
+  handler: sampleHandler('runc', { allowedAnnotations: ['*'] }),
   programPath: '/usr/bin/catatonit',
   rootfsPath: '/empty',
   namespaces,
@@ -37,4 +39,17 @@ test("a pod's init has a PID namespace of its own in the pod's others, and no ri
 test('its oom_score_adj is what the daemon may set', () => {
   const host = { ...sampleHost, minOomScoreAdj: 0 }
   expect(buildInitSpec({ ...input, host }).process.oomScoreAdj).toBe(0)
+})
+
+test('the container that those of a sandboxed runtime live in has their CPU, and the annotations of the pod', () => {
+  const pod = { ...sandbox, spec: { ...sandbox.spec, annotations: { 'dev.gvisor.a': '1' } } }
+  const handler = sampleHandler('runsc', { sandbox: 'container', allowedAnnotations: ['dev.gvisor.*'] })
+  const spec = buildInitSpec({ ...input, sandbox: pod, handler })
+  expect(spec.linux.resources).toEqual({ devices: [{ allow: false, access: 'rwm' }] })
+  expect(spec.annotations).toMatchObject({
+    'dev.gvisor.a': '1',
+    'io.kubernetes.cri.container-type': 'sandbox',
+    'io.kubernetes.cri.sandbox-id': pod.id,
+  })
+  expect(buildInitSpec({ ...input, sandbox: pod }).annotations).not.toHaveProperty(['dev.gvisor.a'])
 })

@@ -1,6 +1,8 @@
 import type { IdMapping } from '#lib/id-mappings.ts'
+import type { RuntimeHandler } from '../handler.ts'
 import type { SandboxRecord } from '../pod-sandbox/record.ts'
 import type { HostFacts, PodUserNamespace } from '../ports.ts'
+import { allowedAnnotations } from './allowed-annotations.ts'
 import { buildNamespaces, type ContainerNamespaces, sandboxAnnotations } from './build-spec.ts'
 import type { OciProcess, OciSpec } from './oci-spec.ts'
 import { allowedOomScoreAdj } from './process.ts'
@@ -8,6 +10,7 @@ import { ociMappings } from './user-namespace.ts'
 
 export interface InitSpecInput {
   readonly sandbox: SandboxRecord
+  readonly handler: RuntimeHandler
   /** A static program that reaps and waits when called with -P: catatonit. */
   readonly programPath: string
   /** An empty directory; pods may share it. */
@@ -22,9 +25,13 @@ const NOBODY = 65535
 /** As kubelet has it for the pause container: killed after everything else of the pods. */
 const OOM_SCORE_ADJ = -998
 
-/** The init of a pod's shared PID namespace: it may do nothing, sees nothing and has next to no CPU. */
+/**
+ * The init of a pod's shared PID namespace: it may do nothing, sees nothing and has next to no CPU.
+ * The same is the container that those of a sandboxed runtime live in.
+ */
 export function buildInitSpec(input: InitSpecInput): OciSpec {
-  const { host, namespaces, sandbox } = input
+  const { host, namespaces, sandbox, handler } = input
+  const holdsOthers = handler.sandbox === 'container'
   return {
     ociVersion: '1.0.2',
     process: {
@@ -59,13 +66,22 @@ export function buildInitSpec(input: InitSpecInput): OciSpec {
         options: ['bind', 'rprivate', 'ro', 'nosuid', 'nodev'],
       },
     ],
-    annotations: { ...sandboxAnnotations(sandbox), 'io.kubernetes.cri.container-type': 'sandbox' },
+    annotations: {
+      // What asks for another way to run is not meant for our own program.
+      ...(holdsOthers ? allowedAnnotations(handler.settings, sandbox.spec.annotations) : {}),
+      ...sandboxAnnotations(sandbox),
+      'io.kubernetes.cri.container-type': 'sandbox',
+    },
     linux: {
       cgroupsPath: input.cgroupsPath,
       namespaces: buildNamespaces({ ...namespaces, pid: 'private' }, false),
       ...ociMappings(namespaces.user),
       devices: [],
-      resources: { devices: [{ allow: false, access: 'rwm' }], cpu: { shares: 2 } },
+      // What the others live in does their work.
+      resources: {
+        devices: [{ allow: false, access: 'rwm' }],
+        ...(holdsOthers ? {} : { cpu: { shares: 2 } }),
+      },
       maskedPaths: [],
       readonlyPaths: [],
     },

@@ -32,7 +32,7 @@ export async function bringUpSandbox(
   await Promise.allSettled([files, attached]) // Neither may still act when a failure of the other is torn down.
   await files
   const ips = await attached
-  if (spec.namespaces.pid !== 'pod') return { phase: 'ready', ips }
+  if (record.hasInit !== true) return { phase: 'ready', ips }
   return { phase: 'ready', ips, init: await startInit(record, namespaces, context) }
 }
 
@@ -44,14 +44,23 @@ function requireUserNamespaces({ handler }: SandboxSpec, { options }: RuntimeCon
     throw new CriError('failed-precondition', `the pod can't have a user namespace: ${problem}`)
 }
 
-async function makeFiles({ id, spec }: SandboxRecord, { ports, options }: RuntimeContext): Promise<void> {
+/** Where the pod shares a PID namespace, or its handler wants a container that the others live in. */
+export const needsInit = (
+  spec: Pick<SandboxSpec, 'namespaces' | 'handler'>,
+  { options }: RuntimeContext,
+): boolean => spec.namespaces.pid === 'pod' || options.handler(spec.handler).sandbox === 'container'
+
+async function makeFiles(
+  { id, spec, hasInit }: SandboxRecord,
+  { ports, options }: RuntimeContext,
+): Promise<void> {
   if (spec.logDirectory !== '') await ports.hostPaths.makeLogDirectory(spec.logDirectory)
   await ports.files.create(id, {
     hostname: spec.namespaces.network === 'pod' ? spec.hostname : '',
     dns: spec.dns,
     shmSizeBytes:
       spec.namespaces.ipc === 'pod' ? (spec.shmSizeBytes ?? options.mounts.shmSizeBytes) : undefined,
-    initRootfs: spec.namespaces.pid === 'pod',
+    initRootfs: hasInit === true,
     mappings: spec.namespaces.user,
   })
 }
@@ -76,7 +85,7 @@ async function attach(
   return ips
 }
 
-/** A container of its own, of the sandbox's id, whose PID namespace the pod's containers join. */
+/** A container of the sandbox's id, whose PID namespace the pod's containers join, or which they live in. */
 async function startInit(
   sandbox: SandboxRecord,
   namespaces: NamespacePaths,
@@ -89,6 +98,7 @@ async function startInit(
     handler: spec.handler,
     ociSpec: buildInitSpec({
       sandbox,
+      handler: options.handler(spec.handler),
       programPath: options.initPath(),
       rootfsPath: options.sandboxPaths(id).initRootfs,
       namespaces: { ...namespaces, user: podUserNamespace(sandbox, namespaces.user) },

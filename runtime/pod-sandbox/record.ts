@@ -93,6 +93,8 @@ export interface SandboxRecord {
   readonly spec: SandboxSpec
   /** Of the latest UpdatePodSandboxResources: they stand in the place of the spec's. */
   readonly updatedResources?: PodResources
+  /** Whether it has an init; where that is not said, it has one if it shares a PID namespace. */
+  readonly hasInit?: boolean | undefined
   /** Nanoseconds since 1970, in decimal. */
   readonly createdAtNs: string
   readonly state: SandboxState

@@ -7,7 +7,7 @@ import type { MonitoredContainer } from '../monitor-port.ts'
 import type { PodConnection } from '../ports.ts'
 import type { RuntimeContext } from '../runtime-context.ts'
 import type { SandboxService } from '../services.ts'
-import { bringUpSandbox } from './bring-up.ts'
+import { bringUpSandbox, needsInit } from './bring-up.ts'
 import { checkHostPorts } from './host-ports.ts'
 import type { PodMetadata, PodResources, SandboxRecord, SandboxSpec } from './record.ts'
 import { teardownSandbox } from './teardown.ts'
@@ -59,6 +59,7 @@ export class Sandboxes implements SandboxService {
     const record: SandboxRecord = {
       id,
       spec,
+      hasInit: needsInit(spec, this.#context),
       createdAtNs: this.#context.options.nowNs(),
       state: { phase: 'creating' },
     }
