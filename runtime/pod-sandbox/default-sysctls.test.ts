@@ -11,7 +11,8 @@ test('a pod with a network of its own may use any port, and ping, without a capa
 })
 
 test('a pod in a user namespace has no groups that may ping', () => {
-  const user = { uids: [], gids: [] }
+  const ids = { containerId: 0, hostId: 100_000, length: 65_536 }
+  const user = { uids: ids, gids: ids }
   const inUserNamespace = { sysctls: {}, namespaces: { ...own, user } }
   expect(withDefaultSysctls(inUserNamespace, sampleDefaults)).toEqual(ports)
 })
