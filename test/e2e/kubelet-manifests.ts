@@ -89,6 +89,34 @@ export const hostNetwork = (): Manifest =>
     { hostNetwork: true },
   )
 
+/** As little as a web server needs; its port is one of those that used to be root's. */
+export function restricted(): Manifest {
+  const volumes = [{ name: 'www', emptyDir: {} }]
+  return manifest(
+    'restricted',
+    `echo of nobody > /www/index.html; ${serve(80)}`,
+    {
+      volumeMounts: [{ name: 'www', mountPath: '/www' }],
+      readinessProbe: { tcpSocket: { port: 80 }, ...every },
+      securityContext: {
+        allowPrivilegeEscalation: false,
+        readOnlyRootFilesystem: true,
+        capabilities: { drop: ['ALL'] },
+      },
+    },
+    {
+      volumes,
+      securityContext: {
+        runAsNonRoot: true,
+        runAsUser: 1000,
+        runAsGroup: 1001,
+        fsGroup: 1002,
+        sysctls: [{ name: 'net.ipv4.ip_unprivileged_port_start', value: '80' }],
+      },
+    },
+  )
+}
+
 /** A sidecar starts before and ends after the container that it is for. */
 export function sidecar(evidence: string): Manifest {
   const { volumes, mounts } = kept(evidence, 'sidecar')

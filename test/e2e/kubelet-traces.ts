@@ -60,3 +60,9 @@ export function limitsOf(pid: number): { readonly memory: string; readonly cpu: 
   const [quota, period] = ['quota', 'period'].map((name) => read(`${cpu}/cpu.cfs_${name}_us`))
   return { memory: read(`${directory}/memory.limit_in_bytes`), cpu: `${quota} ${period}` }
 }
+
+/** A line of /proc/PID/status as its words. */
+export const statusOf = (pid: number, name: string): readonly string[] =>
+  (
+    new RegExp(`^${name}:\\s*(.*?)\\s*$`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? ''
+  ).split(/\s+/)

@@ -15,6 +15,7 @@ import {
   pageOf,
   podDirectory,
   restartsOf,
+  statusOf,
   summaryOf,
 } from './kubelet-traces.ts'
 import { until } from './until.ts'
@@ -26,6 +27,7 @@ const pods = (evidence: string): readonly Manifest[] => [
   manifests.hog(),
   manifests.limited(),
   manifests.hostNetwork(),
+  manifests.restricted(),
   manifests.sidecar(evidence),
   manifests.slow(evidence),
   manifests.talker(),
@@ -131,6 +133,19 @@ function settings(node: () => Node): void {
     expect(await pageOf('127.0.0.1', manifests.HOST_PORT)).toBe('from the host\n')
     const { pid } = await running('host')
     expect(readlinkSync(`/proc/${pid}/ns/net`)).toBe(readlinkSync('/proc/self/ns/net'))
+  })
+
+  test('a container has the identity, the capabilities and the sysctls of its pod', async () => {
+    const { kubelet, running } = node()
+    const { status } = await kubelet.podThat('restricted', 'ready', isReady)
+    expect(await pageOf(status.podIP)).toBe('of nobody\n')
+    const { pid } = await running('restricted')
+    expect(statusOf(pid, 'Uid')).toEqual(Array(4).fill('1000'))
+    expect(statusOf(pid, 'Gid')).toEqual(Array(4).fill('1001'))
+    expect(statusOf(pid, 'Groups')).toContain('1002')
+    for (const set of ['CapPrm', 'CapEff', 'CapBnd']) expect(statusOf(pid, set)).toEqual(['0'.repeat(16)])
+    expect(statusOf(pid, 'NoNewPrivs')).toEqual(['1'])
+    expect(readFileSync(`/proc/${pid}/mountinfo`, 'utf8')).toMatch(/ \/ \/ ro,/)
   })
 }
 
