@@ -101,7 +101,10 @@ export function openPorts({
     podCgroups: createPodCgroups(hierarchies, paths.podCgroups),
     rootfs: images.rootfs,
     imageVolumes: images.volumes,
-    checkpoints: createCheckpointArchives({ directory: paths.checkpoints, store: images, run }),
+    checkpoints: createCheckpointArchives({
+      ...{ directory: paths.checkpoints, store: images, run },
+      lock: locks.hold,
+    }),
     mappedMounts: createMappedMounts({
       directory: paths.mappedMounts,
       ...{ watcher, lock: locks.hold },

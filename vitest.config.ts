@@ -7,7 +7,14 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['**/*.test.ts'],
-          exclude: ['**/*.root.test.ts', '**/*.e2e.test.ts', '**/*.guest.test.ts', 'node_modules', 'dist'],
+          exclude: [
+            '**/*.root.test.ts',
+            '**/*.e2e.test.ts',
+            '**/*.guest.test.ts',
+            '**/*.newer.test.ts',
+            'node_modules',
+            'dist',
+          ],
         },
       },
       {
@@ -26,6 +33,15 @@ export default defineConfig({
         test: {
           name: 'guest',
           include: ['test/guest/*.guest.test.ts'],
+          fileParallelism: false,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          name: 'newer',
+          include: ['test/newer/*.newer.test.ts'],
           fileParallelism: false,
           testTimeout: 60_000,
           hookTimeout: 60_000,

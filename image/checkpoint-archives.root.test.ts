@@ -13,6 +13,7 @@ import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
 import { runCommand } from '#linux/command.ts'
 import { getExtendedAttribute } from '#linux/libc.ts'
+import { createObjectLocks } from '#linux/object-lock.ts'
 import { setXattr } from '#linux/overlay-files.ts'
 import { ProcessWatcher } from '#linux/process-watcher.ts'
 import type { CheckpointArchives } from '#runtime/checkpoint-port.ts'
@@ -174,6 +175,7 @@ function open(lab: ImageLab): CheckpointArchives & AsyncDisposable {
     directory,
     store: lab.images,
     run: (command) => runCommand(watcher, command),
+    lock: (id) => createObjectLocks(join(lab.root, 'locks')).hold(id),
   })
   return { ...archives, [Symbol.asyncDispose]: () => watcher[Symbol.asyncDispose]() }
 }

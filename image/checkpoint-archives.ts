@@ -16,6 +16,8 @@ export interface CheckpointArchivesOptions {
   readonly directory: string
   readonly store: Pick<Images, 'store' | 'written' | 'onlyLayer' | 'trash'>
   readonly run: (command: Command) => Promise<Finished>
+  /** Held by what runs for a container. */
+  readonly lock: (containerId: string) => Disposable & { readonly fd: number }
 }
 
 /** Memory is written out and read: at 100 MB/s a container of 60 GB. */
@@ -31,6 +33,7 @@ export function createCheckpointArchives(options: CheckpointArchivesOptions): Ch
   const home = (id: string): string => join(directory, id)
   const archive = (id: string): string => join(home(id), 'archive')
   store.trash.discard(directory)
+  mkdirSync(directory, { recursive: true, mode: 0o700 })
 
   return {
     async prepare(id) {
@@ -45,8 +48,10 @@ export function createCheckpointArchives(options: CheckpointArchivesOptions): Ch
       const { deleted } = await inThread<ScanResult>({ task: 'scan', upper, lowers, listFile })
       writeFileSync(join(archive(id), 'deleted.files'), JSON.stringify(deleted))
       writeDumps(archive(id), description)
-      await tar(options, packingArguments(upper, listFile, join(archive(id), 'rootfs-diff.tar')), location)
-      await tar(options, ['/bin/sh', '-c', WRITE_ARCHIVE, 'sh', location, archive(id)], location)
+      using lock = options.lock(id)
+      const tar = (argv: [string, ...string[]]) => runTar(options, lock.fd, argv, location)
+      await tar(packingArguments(upper, listFile, join(archive(id), 'rootfs-diff.tar')))
+      await tar(['/bin/sh', '-c', WRITE_ARCHIVE, 'sh', location, archive(id)])
     },
 
     isCheckpoint: (reference) => posix.isAbsolute(reference) || layerOf(store, reference) !== undefined,
@@ -112,12 +117,13 @@ const packingArguments = (upper: string, listFile: string, target: string): [str
   ...['--null', '--verbatim-files-from', `--files-from=${listFile}`],
 ]
 
-async function tar(
+async function runTar(
   { run }: CheckpointArchivesOptions,
+  heldFd: number,
   argv: [string, ...string[]],
   location: string,
 ): Promise<void> {
-  const { exitCode, stderr } = await run({ argv, timeoutMs: TAR_TIMEOUT_MS })
+  const { exitCode, stderr } = await run({ argv, timeoutMs: TAR_TIMEOUT_MS, heldFds: [heldFd] })
   if (exitCode === 0) return
   throw new CriError('failed-precondition', `archive ${location}: tar failed: ${stderr}`)
 }

@@ -1,8 +1,9 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { CriError, describeError } from '#lib/errors.ts'
-import type { CheckpointRequest } from '#runtime/monitor-port.ts'
+import type { CheckpointRequest, MonitorRequest } from '#runtime/monitor-port.ts'
 import type { Cgroup } from './cgroups.ts'
+import type { HeldLocks } from './object-lock.ts'
 import type { OciRuntime } from './oci-runtime.ts'
 import { readOrUndefined, stateOf } from './proc.ts'
 
@@ -70,6 +71,30 @@ export async function thaw(home: string, runtime: () => OciRuntime, id: string):
   await runtime().resume(id)
   rmSync(markOf(home, 'frozen'))
 }
+
+/** What an earlier daemon's checkpoint is still at is ended first: it would be of two moments. */
+export async function thawAdopted(
+  home: string,
+  runtime: () => OciRuntime,
+  id: string,
+  locks: Pick<HeldLocks, 'settle'>,
+): Promise<void> {
+  if (!existsSync(markOf(home, 'frozen'))) return
+  await locks.settle(id, 0)
+  await thaw(home, runtime, id)
+}
+
+/** Throws a creation's error again, of a restore with what CRIU wrote of it: OCI runtimes leave that in the bundle. */
+export const tellsOfRestore =
+  (home: string, { restoreFrom }: Pick<MonitorRequest, 'restoreFrom'>) =>
+  (error: unknown): never => {
+    const said = restoreFrom === undefined ? '' : criuErrors(join(home, 'bundle', 'restore.log'))
+    if (!(error instanceof CriError) || said === '') throw error
+    const remedy = /Can't fork for \d+: File exists/.test(said)
+      ? ' (a process of the pod has that id already: restore it in another pod, or in one whose containers have PID namespaces of their own)'
+      : ''
+    throw new CriError(error.kind, `${error.message}: CRIU says: ${said}${remedy}`, { cause: error.cause })
+  }
 
 /** The last of CRIU's errors, without its timestamps; '' where it wrote none. */
 export function criuErrors(logFile: string): string {

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { CriError } from '#lib/errors.ts'
@@ -17,7 +17,14 @@ import type { Process } from '#runtime/pod-sandbox/record.ts'
 import type { AttachSockets } from './attach-sockets.ts'
 import { bundleProcess } from './bundle-process.ts'
 import { type Cgroup, type CgroupHierarchies, cgroupAt, cgroupDirectory } from './cgroups.ts'
-import { freezeAndDump, prepareRestore, startRestored, thaw, waitsRestored } from './checkpoint-restore.ts'
+import {
+  freezeAndDump,
+  startRestored,
+  tellsOfRestore,
+  thaw,
+  thawAdopted,
+  waitsRestored,
+} from './checkpoint-restore.ts'
 import { bundleOf, type MonitorPaths, requestLogReopen, startConmon } from './conmon.ts'
 import { type ExecEnvironment, killExecs } from './exec-process.ts'
 import { killAbandonedExecs } from './exec-slots.ts'
@@ -27,14 +34,16 @@ import { ExitFiles } from './exit-files.ts'
 import { prepareLogFile, reopenLogFile } from './log-file.ts'
 import type { MonitorCgroups } from './monitor-cgroup.ts'
 import { killMonitors, monitorsById } from './monitor-processes.ts'
+import { namesIn } from './names-in.ts'
 import type { HeldLocks } from './object-lock.ts'
-import { bundleConfig, type OciRuntime } from './oci-runtime.ts'
+import type { OciRuntime } from './oci-runtime.ts'
 import { deleteContainer, runtimeOf } from './oci-runtimes.ts'
 import { createOomKills, type OomKills } from './oom-kills.ts'
 import { isAlive, processOf } from './proc.ts'
 import type { ProcessWatcher } from './process-watcher.ts'
 import { renameAway } from './rename-away.ts'
 import { signalContainer } from './signal-container.ts'
+import { writeBundle } from './write-bundle.ts'
 
 export interface MonitorOptions {
   readonly conmonPath: string
@@ -75,11 +84,8 @@ export class ConmonMonitor implements ContainerMonitor, Disposable {
     const { conmonPath, paths, monitorCgroups, watcher } = this.#options
     const { id, logFile, logDirectory = dirname(logFile) } = request
     if (logFile !== '') await prepareLogFile(logDirectory, logFile)
-    mkdirSync(bundleOf(paths, id), { recursive: true, mode: 0o700 })
-    writeFileSync(join(paths.home(id), 'cgroup'), request.cgroupsPath)
+    writeBundle(paths, request)
     this.#oomKills.begin(paths.home(id), request.cgroupsPath)
-    const annotations = request.restoreFrom === undefined ? {} : prepareRestore(paths.home(id))
-    writeFileSync(join(bundleOf(paths, id), 'config.json'), bundleConfig(request.ociSpec, annotations))
     let monitor: Process | undefined
     const { options } = this.#runtime(request.handler)
     const initPid = await startConmon(conmonPath, options, paths, request, (pid) => {
@@ -87,7 +93,7 @@ export class ConmonMonitor implements ContainerMonitor, Disposable {
       if (monitor !== undefined) this.#monitors.set(id, [monitor])
       monitorCgroups.add(pid, options.monitorCgroup, request.cgroupsPath)
       void watcher.ended(pid) // Reaps it.
-    })
+    }).catch(tellsOfRestore(paths.home(id), request))
     const init = processOf(initPid)
     if (init !== undefined && monitor !== undefined) return { init, monitor }
     throw new CriError(
@@ -102,17 +108,14 @@ export class ConmonMonitor implements ContainerMonitor, Disposable {
     else await this.#runtime(handler).start(id, join(home, 'pid'))
   }
 
-  checkpoint(request: CheckpointRequest): Promise<object> {
-    return freezeAndDump(this.#options.paths.home(request.id), this.#runtime(request.handler), request)
-  }
+  checkpoint = async (request: CheckpointRequest): Promise<object> =>
+    freezeAndDump(this.#options.paths.home(request.id), this.#runtime(request.handler), request)
 
-  thaw(id: string, handler: string): Promise<void> {
-    return thaw(this.#options.paths.home(id), () => this.#runtime(handler), id)
-  }
+  thaw = (id: string, handler: string): Promise<void> =>
+    thaw(this.#options.paths.home(id), () => this.#runtime(handler), id)
 
-  update(id: string, handler: string, resources: object): Promise<void> {
-    return this.#runtime(handler).update(id, resources)
-  }
+  update = async (id: string, handler: string, resources: object): Promise<void> =>
+    this.#runtime(handler).update(id, resources)
 
   signal(container: MonitoredContainer, signal: number, all: boolean): Promise<boolean> {
     const runtime = this.#options.runtimes.get(container.handler)
@@ -171,13 +174,13 @@ export class ConmonMonitor implements ContainerMonitor, Disposable {
   }
 
   async adopt(id: string, handler: string): Promise<void> {
-    await this.thaw(id, handler)
+    await thawAdopted(this.#options.paths.home(id), () => this.#runtime(handler), id, this.#options.locks)
     const cgroup = this.#cgroup(id)
     if (cgroup !== undefined) killAbandonedExecs(cgroup, this.#execMarks(id))
   }
 
   async release(id: string, handler: string): Promise<void> {
-    await this.thaw(id, handler).catch(() => {}) // What is frozen does not die; the kill below tells if that failed.
+    await this.thaw(id, handler).catch(() => {}) // What is frozen does not die.
     const cgroup = this.#cgroup(id)
     cgroup?.kill()
     killExecs(id)
@@ -210,10 +213,7 @@ export class ConmonMonitor implements ContainerMonitor, Disposable {
   }
 
   async leftovers(): Promise<readonly string[]> {
-    const { containers } = this.#options.paths
-    return [
-      ...new Set([...this.#monitors.keys(), ...(existsSync(containers) ? readdirSync(containers) : [])]),
-    ]
+    return [...new Set([...this.#monitors.keys(), ...namesIn(this.#options.paths.containers)])]
   }
 
   /** A pod's cgroup goes with the pod: the monitors' own is not to be left in it. */

@@ -10,6 +10,8 @@ import { namesIn } from './names-in.ts'
  * daemon such a program may still act: `settle` waits for it, then kills it, before the object is torn down.
  */
 export interface HeldLocks extends ObjectLocks {
+  /** `patienceMs`: how long what still acts may go on. */
+  settle(id: string, patienceMs?: number): Promise<void>
   /** Held until it is disposed and every child that inherited `fd` has ended. */
   hold(id: string): Disposable & { readonly fd: number }
 }
@@ -17,7 +19,7 @@ export interface HeldLocks extends ObjectLocks {
 /** How long a program that an earlier daemon left behind may go on before it is killed. */
 const PATIENCE_MS = 5_000
 
-export function createObjectLocks(directory: string, patienceMs = PATIENCE_MS): HeldLocks {
+export function createObjectLocks(directory: string, usualPatienceMs = PATIENCE_MS): HeldLocks {
   const path = (id: string): string => join(directory, id)
 
   return {
@@ -28,7 +30,7 @@ export function createObjectLocks(directory: string, patienceMs = PATIENCE_MS): 
       return { fd, [Symbol.dispose]: () => closeSync(fd) }
     },
 
-    async settle(id) {
+    async settle(id, patienceMs = usualPatienceMs) {
       const deadline = performance.now() + patienceMs
       while (!isFree(path(id))) {
         if (performance.now() > deadline) killHolders(path(id))
