@@ -60,16 +60,6 @@ export function createRootfs(options: RootfsOptions): ImageRootfs {
   const mountPointOf = (containerId: string): string =>
     existsSync(userHome(containerId)) ? userMountPoint(containerId) : mountPoint(containerId)
 
-  /** Those that it was first made of. */
-  function layersOf(containerId: string, imageId: string): readonly string[] {
-    if (records.rootfs(containerId) === undefined) {
-      const image = images.find(imageId)
-      if (image === undefined) throw notFound('image', imageId)
-      records.putRootfs(containerId, image.id) // First: from here on `remove` and `leftovers` know of it.
-    }
-    return (records.rootfs(containerId) ?? []).map((number) => layers.path(number))
-  }
-
   return {
     async resolve(reference): Promise<LocalImage> {
       const image = findLocal(images, reference)
@@ -80,7 +70,7 @@ export function createRootfs(options: RootfsOptions): ImageRootfs {
     async mount(containerId, imageId, written, user) {
       const target = user === undefined ? mountPoint(containerId) : userMountPoint(containerId)
       if (isMounted(target)) return target
-      const paths = layersOf(containerId, imageId)
+      const paths = layersOf(containerId, imageId, options)
       if (user !== undefined) makeUserHome(userHome(containerId), user.mappings)
       mkdirSync(target, { recursive: true, mode: 0o711 })
       const overlay = prepare(ownDirectory(containerId), paths, { written, mappings: user?.mappings })
@@ -121,6 +111,20 @@ export function createRootfs(options: RootfsOptions): ImageRootfs {
 
     leftovers: () => records.rootfsIds().filter((id) => !id.includes('/')),
   }
+}
+
+/** Those that it was first made of, base first. */
+function layersOf(
+  containerId: string,
+  imageId: string,
+  { images, layers, records }: Pick<RootfsOptions, 'images' | 'layers' | 'records'>,
+): readonly string[] {
+  if (records.rootfs(containerId) === undefined) {
+    const image = images.find(imageId)
+    if (image === undefined) throw notFound('image', imageId)
+    records.putRootfs(containerId, image.id) // First: from here on `remove` and `leftovers` know of it.
+  }
+  return (records.rootfs(containerId) ?? []).map((number) => layers.path(number))
 }
 
 const localImage = ({ id, config, digests: [digest] }: ImageRecord): LocalImage => ({
