@@ -92,9 +92,7 @@ export function createRootfs(options: RootfsOptions): ImageRootfs {
       layers.collect()
     },
 
-    async readFile(containerId, path) {
-      return readFileInRoot(mountPointOf(containerId), path)
-    },
+    readFile: async (containerId, path) => readFileInRoot(mountPointOf(containerId), path),
 
     written: (containerId) => written.of(containerId),
 
