@@ -19,6 +19,7 @@ import { createOciRuntime } from '#linux/oci-runtime.ts'
 import { createPodCgroups } from '#linux/pod-cgroups.ts'
 import { createPodPorts } from '#linux/pod-ports.ts'
 import type { ProcessWatcher } from '#linux/process-watcher.ts'
+import { createResourceClasses } from '#linux/resource-classes.ts'
 import { type FoundHandler, programOf } from '#linux/runtime-handlers.ts'
 import { createSandboxFiles } from '#linux/sandbox-files.ts'
 import { createUsageCounters } from '#linux/usage-counters.ts'
@@ -114,6 +115,7 @@ export function openPorts({
     locks,
     hooks: createHookDirectories(config.runtime.hooksDirs),
     cdi: new CdiDirectories(config.runtime.cdiSpecDirs),
+    classes: createResourceClasses({ blockIoConfig: config.runtime.blockioConfig }),
     usage: createUsageCounters(hierarchies),
     hostPaths,
   } satisfies RuntimePorts

@@ -45,6 +45,7 @@ const defaults: Config = {
     hooksDirs: [],
     defaults: sampleDefaults,
     cdiSpecDirs: ['/etc/cdi', '/var/run/cdi'],
+    blockioConfig: undefined,
     mounts: { shmSizeBytes: 64 << 20, imageVolumes: 'copy', absentSourcesToReject: [], defaults: [] },
     handlers: { crun: sampleHandler('crun').settings, runc: sampleHandler('runc').settings },
   },

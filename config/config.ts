@@ -34,6 +34,7 @@ export interface Config {
     readonly cgroupDriver: FileConfig['runtime']['cgroup_driver']
     readonly defaults: ContainerDefaults
     readonly cdiSpecDirs: readonly string[]
+    readonly blockioConfig: string | undefined
     readonly hooksDirs: readonly string[]
     readonly mounts: MountSettings
     readonly handlers: { readonly [name: string]: HandlerSettings }
@@ -174,6 +175,7 @@ function toConfig(file: FileConfig): Config {
       defaults: containerDefaults(runtime),
       hooksDirs: runtime.hooks_dirs.map((directory) => resolve(directory)),
       cdiSpecDirs: runtime.cdi_spec_dirs.map((directory) => resolve(directory)),
+      blockioConfig: runtime.blockio_config,
       mounts: mountSettings(runtime),
       handlers: Object.fromEntries(handlers),
     },

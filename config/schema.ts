@@ -105,6 +105,15 @@ export const configSchema = z.strictObject({
           ),
         ),
       ...defaultsShape,
+      blockio_config: path
+        .optional()
+        .meta(
+          says(
+            "Classes of block I/O limits that annotations name (blockio.resources.beta.kubernetes.io/pod), in goresctrl's format; read for each container that names one.",
+            'an absolute path of a YAML file',
+            'no classes',
+          ),
+        ),
       cdi_spec_dirs: z
         .array(path)
         .default(['/etc/cdi', '/var/run/cdi'])

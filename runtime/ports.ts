@@ -8,6 +8,7 @@ import type { MappedMounts } from './mapped-mounts-port.ts'
 import type { ContainerMonitor } from './monitor-port.ts'
 import type { Namespaces } from './namespaces-port.ts'
 import type { DnsConfig, PodMetadata, PortMapping, SandboxRecord, StringMap } from './pod-sandbox/record.ts'
+import type { ResourceClasses } from './resource-classes-port.ts'
 import type { ImageRootfs } from './rootfs-port.ts'
 import type { UsageCounters } from './usage-port.ts'
 
@@ -207,6 +208,7 @@ export interface RuntimePorts {
   readonly hostPaths: HostPaths
   readonly locks: ObjectLocks
   readonly cdi: CdiDevices
+  readonly classes: ResourceClasses
   readonly usage: UsageCounters
   readonly hooks: HookDirectories
 }

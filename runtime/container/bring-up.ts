@@ -2,6 +2,7 @@ import { CriError, invalidArgument } from '#lib/errors.ts'
 import type { OpenedCheckpoint } from '../checkpoint-port.ts'
 import { buildOciSpec, type ContainerNamespaces } from '../oci-spec/build-spec.ts'
 import { cgroupsPath } from '../oci-spec/cgroups-path.ts'
+import { classLimits, withClassLimits } from '../oci-spec/resource-classes.ts'
 import { resolveUser } from '../oci-spec/user.ts'
 import { podUserNamespace } from '../oci-spec/user-namespace.ts'
 import type { Process, SandboxRecord } from '../pod-sandbox/record.ts'
@@ -51,6 +52,7 @@ export async function bringUpContainer(
   const pinned = await ports.namespaces.find(sandbox.id)
   const userNamespace = podUserNamespace(sandbox, pinned.user)
   if (userNamespace !== undefined && checkpoint !== undefined) throw notRestorable(sandbox.id)
+  const limits = classLimits(spec, sandbox.spec, ports.classes)
   const foreign = Promise.all([
     mountSources(record, context),
     defaultMounts(context),
@@ -96,7 +98,7 @@ export async function bringUpContainer(
     hostname: options.hostname(),
     cgroupsPath: path,
   })
-  const ociSpec = inject(built, injections, spec, sandbox.spec)
+  const ociSpec = inject(withClassLimits(built, limits), injections, spec, sandbox.spec)
   if (checkpoint !== undefined) requireMounts(checkpoint, ociSpec)
   const { tty, stdin, stdinOnce } = spec
   const { handler, logFile } = record

@@ -1,5 +1,6 @@
 import type { Hook, HookStage, IntelRdt } from '../injection-port.ts'
 import type { StringMap } from '../pod-sandbox/record.ts'
+import type { BlockIo } from '../resource-classes-port.ts'
 
 /** config.json of the OCI runtime specification 1.0.2 (config.md, config-linux.md), as far as it is used here. */
 export interface OciSpec {
@@ -108,7 +109,7 @@ export interface OciResources {
     /** Of an update: refuse a limit below the usage. Since 1.1; an older OCI runtime does not look at it. */
     readonly checkBeforeUpdate?: true
   }
-  readonly pids?: { readonly limit: number }
+  readonly blockIO?: BlockIo
   readonly hugepageLimits?: readonly { readonly pageSize: string; readonly limit: number }[]
   readonly unified?: StringMap
 }

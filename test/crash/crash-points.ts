@@ -21,7 +21,7 @@ export interface CrashPoints {
 
 /** What only looks: to end there is to end after what came before. */
 const LOOKS =
-  /\.(all|find|status|resolve|readFile|leftovers|ended|observe|hasStarted|ociProcess|list|usage|written|cgroup|interfaces|devices|allDevices)$/
+  /\.(all|find|status|resolve|readFile|leftovers|ended|observe|hasStarted|ociProcess|list|usage|written|cgroup|interfaces|blockIo|rdt|devices|allDevices)$/
 
 /** `before network.attach#1`: the first call since the order was given. Without an order nothing is counted. */
 export function crashPoints(directory: string): CrashPoints {

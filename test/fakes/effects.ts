@@ -56,7 +56,16 @@ export class Effects {
 }
 
 /** They wait, or answer at once from what is there. */
-const unjournaled = new Set(['ended', 'leftovers', 'isCheckpoint', 'written', 'cgroup', 'interfaces'])
+const unjournaled = new Set([
+  'ended',
+  'leftovers',
+  'isCheckpoint',
+  'written',
+  'cgroup',
+  'interfaces',
+  'blockIo',
+  'rdt',
+])
 
 const synchronous = new Set(['locks.remove'])
 

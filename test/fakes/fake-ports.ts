@@ -52,6 +52,7 @@ export function fakePorts(host: FakeHost, image: LocalImage = busybox): RuntimeP
     hostPaths: fakeHostPaths(host),
     locks: fakeLocks(host),
     hooks: { files: async () => host.hookFiles },
+    classes: { blockIo: () => ({ weight: 500 }), rdt: (name) => ({ closID: name }) },
     cdi: { edits: async (names) => names.map((name) => ({ ...fakeEdits(name), ...host.cdiEdits })) },
     usage: fakeUsage(host),
   }
