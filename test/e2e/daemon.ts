@@ -13,6 +13,7 @@ import { until } from './until.ts'
 const run = promisify(execFile)
 const CRI_TS = new URL('../../bin/cri-ts', import.meta.url).pathname
 const CRICTL = join(process.env['CRI_TS_CACHE'] ?? '/var/cache/cri-ts', 'crictl-v1.36.0/crictl')
+const START_LIMIT_MS = 60_000 // In the guest, on a busy host.
 const STOP_LIMIT_MS = 15_000
 const ANSWER_LIMIT_BYTES = 64 << 20
 
@@ -161,7 +162,7 @@ function prepareDaemon(options: DaemonOptions): Daemon {
         if (child?.exitCode !== null) throw new Error(`it ended with status ${child?.exitCode}`)
         return serves(client)
       }
-      await until('the daemon serves', ready).catch((cause: unknown) => {
+      await until('the daemon serves', ready, START_LIMIT_MS).catch((cause: unknown) => {
         throw new Error(`the daemon did not start:\n${log()}`, { cause })
       })
     },
