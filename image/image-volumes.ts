@@ -2,6 +2,7 @@ import { closeSync, constants, mkdirSync, openSync, readlinkSync, rmdirSync, rmS
 import { join } from 'node:path'
 import { CriError, errnoOf, notFound } from '#lib/errors.ts'
 import { openInRoot, unmount } from '#linux/libc.ts'
+import { mappedOverlayMounter } from '#linux/mapped-overlay.ts'
 import { namesIn } from '#linux/names-in.ts'
 import { isMounted, mountReadonlyOverlay } from '#linux/overlay.ts'
 import type { ImageVolumes } from '#runtime/image-volumes-port.ts'
@@ -29,6 +30,8 @@ export function createImageVolumes({
   layers,
   records,
 }: ImageVolumesOptions): ImageVolumes {
+  const mountMapped = mappedOverlayMounter(({ lower }, target) => mountReadonlyOverlay(lower, target))
+
   /** The layers of a volume, base first; from then on they stay, and `leftovers` knows of it. */
   function keepLayers(owner: string, imageId: string): readonly string[] {
     if (records.rootfs(owner) === undefined) {
@@ -39,17 +42,29 @@ export function createImageVolumes({
     return (records.rootfs(owner) ?? []).map((number) => layers.path(number))
   }
 
+  /** Over `home`/`name`, with the ids of their files mapped by a user namespace where there is one. */
+  async function mountLayers(
+    home: string,
+    name: string,
+    seen: readonly string[],
+    userNamespace: string | undefined,
+  ): Promise<void> {
+    const target = join(home, name)
+    const empty = ['empty', 'empty-too'].map((each) => join(home, each))
+    for (const path of [target, ...empty]) mkdirSync(path, { recursive: true, mode: 0o711 })
+    const [top = '', ...below] = seen.length > 1 ? seen : [...seen, ...empty]
+    const lower = [top, ...below] as const
+    const staging = join(home, `layers-of-${name}`)
+    if (userNamespace === undefined) mountReadonlyOverlay(lower, target)
+    else await mountMapped({ layers: { lower, upper: '', work: '' }, target, userNamespace, staging })
+  }
+
   return {
-    async mount(containerId, { index, imageId, subPath }) {
+    async mount(containerId, { index, imageId, subPath, userNamespace }) {
       const home = join(directory, containerId)
       const target = join(home, `${index}`)
       const paths = keepLayers(`${containerId}/${index}`, imageId)
-      if (!isMounted(target)) {
-        const empty = ['empty', 'empty-too'].map((name) => join(home, name))
-        for (const path of [target, ...empty]) mkdirSync(path, { recursive: true, mode: 0o711 })
-        const seen = visibleLayers(paths)
-        mountReadonlyOverlay(seen.length > 1 ? seen : [...seen, ...empty], target)
-      }
+      if (!isMounted(target)) await mountLayers(home, `${index}`, visibleLayers(paths), userNamespace)
       return subPath === '' ? target : directoryIn(target, subPath)
     },
 

@@ -63,3 +63,17 @@ test('an image of no layer has one, too', async () => {
   const id = await lab.images.store.add(imageSource(buildImage({ layers: [] })), never)
   expect(statSync(await lab.images.rootfs.mount('c1', id, undefined, user()))).toMatchObject({ uid: 200_000 })
 })
+
+test.for([1, 2])('an image volume of %i layers shows the ids of the namespace', async (count) => {
+  await using lab = openImageLab()
+  const layers = [[{ name: 'a', content: 'a', uid: 5, gid: 6 }], [{ name: 'b', content: 'b' }]].slice(
+    0,
+    count,
+  )
+  const imageId = await lab.images.store.add(imageSource(buildImage({ layers })), never)
+  const userNamespace = holder.path('user')
+  const path = await lab.images.volumes.mount('c1', { index: 0, imageId, subPath: '', userNamespace })
+  expect(statSync(join(path, 'a'))).toMatchObject({ uid: 200_005, gid: 300_006 })
+  expect(() => writeFileSync(join(path, 'new'), '')).toThrow('EROFS')
+  await lab.images.volumes.remove('c1')
+})

@@ -23,9 +23,12 @@ export function mappedOverlayMounter(
 ): (overlay: MappedOverlay) => Promise<void> {
   let takesDetached = true
   return async ({ layers, target, userNamespace, staging }) => {
-    using copy = mappedCopy(dirname(layers.lower[0]), userNamespace)
+    const home = dirname(layers.lower[0])
+    using copy = mappedCopy(home, userNamespace)
     const mountFrom = (directory: string): void => {
-      const [top, ...below] = layers.lower.map((path) => join(directory, basename(path)))
+      const [top, ...below] = layers.lower.map((path) =>
+        dirname(path) === home ? join(directory, basename(path)) : path,
+      )
       mountOverlay({ ...layers, lower: [top ?? directory, ...below] }, target)
     }
     if (takesDetached) {

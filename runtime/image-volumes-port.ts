@@ -4,6 +4,8 @@ export interface ImageVolumeRequest {
   readonly imageId: string
   /** A directory in the image; '' is its root. */
   readonly subPath: string
+  /** Where the user namespace is pinned that its files' ids are mapped by, if they are. */
+  readonly userNamespace?: string | undefined
 }
 
 /** Images that containers mount as volumes: read-only, their layers kept while they are mounted. */

@@ -61,7 +61,7 @@ export async function bringUpContainer(
     makeLogDirectory(record, sandbox, context),
   ])
   const mounted = ports.rootfs.mount(id, record.imageId, checkpoint?.upperDirectory, userNamespace)
-  const imageSources = mountImageVolumes(record, context)
+  const imageSources = mountImageVolumes(record, userNamespace, context)
   // None may still act when a failure of another is torn down.
   await Promise.allSettled([foreign, mounted, imageSources])
   const [sources, defaults, hostDevices, injections] = await foreign

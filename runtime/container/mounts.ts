@@ -1,8 +1,9 @@
 import { posix } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import { CriError, describeError } from '#lib/errors.ts'
 import { isOwnDestination, sourceKey } from '../oci-spec/mounts.ts'
 import type { OciMount } from '../oci-spec/oci-spec.ts'
-import type { LocalImage, MountSource } from '../ports.ts'
+import type { LocalImage, MountSource, PodUserNamespace } from '../ports.ts'
 import type { RuntimeContext } from '../runtime-context.ts'
 import type { ContainerMount, ContainerRecord, ContainerSpec, ImageVolume } from './record.ts'
 
@@ -72,17 +73,34 @@ export async function mountSources(
 /** Where the image volumes are mounted, by their `sourceKey`. */
 export async function mountImageVolumes(
   { id, spec, imageVolumes = [] }: ContainerRecord,
+  user: PodUserNamespace | undefined,
   { ports }: RuntimeContext,
 ): Promise<ReadonlyMap<string, MountSource>> {
   const sources = new Map<string, MountSource>()
   for (const [index, { containerPath, imageId }] of imageVolumes.entries()) {
     const mount = spec.mounts.find((each) => each.image !== undefined && each.containerPath === containerPath)
     if (mount === undefined) continue
-    const request = { index, imageId, subPath: mount.image?.subPath ?? '' }
-    const path = await asVolume(mount, () => ports.imageVolumes.mount(id, request))
+    const path = await asVolume(mount, async () => {
+      const userNamespace = namespaceFor(mount, user)
+      const request = { index, imageId, subPath: mount.image?.subPath ?? '', userNamespace }
+      return ports.imageVolumes.mount(id, request)
+    })
     sources.set(sourceKey(mount), { path, kind: 'directory', restrictions: ['nosuid', 'nodev'] })
   }
   return sources
+}
+
+/** The layers of an image are mapped by the pod's user namespace, or not at all. */
+function namespaceFor(
+  { idMappings }: ContainerMount,
+  user: PodUserNamespace | undefined,
+): string | undefined {
+  if (idMappings === undefined) return undefined
+  if (isDeepStrictEqual(idMappings, user?.mappings)) return user?.path
+  throw new CriError(
+    'failed-precondition',
+    "uidMappings and gidMappings are not those of the pod's user namespace: give these",
+  )
 }
 
 /** The mounts that configuration gives every container, where the request has none. */
