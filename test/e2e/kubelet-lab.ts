@@ -13,13 +13,14 @@ import {
 } from 'node:fs'
 import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { built, CACHE } from '#test/fixtures/built.ts'
 import type { Daemon } from './daemon.ts'
 import { type Answer, kubeletApi } from './kubelet-api.ts'
 import { kubeletCgroup, kubeletCommand, NODE_ADDRESS, prepareKubeletHost } from './kubelet-host.ts'
 import type { Manifest, PodState } from './kubelet-pods.ts'
 import { until } from './until.ts'
 
-const PROGRAM = join(process.env['CRI_TS_CACHE'] ?? '/var/cache/cri-ts', 'kubelet-v1.36.3/kubelet')
+const PROGRAM = join(CACHE, 'kubelet-v1.36.3/kubelet')
 const START_LIMIT_MS = 60_000
 const POD_LIMIT_MS = 60_000
 const STOP_LIMIT_MS = 20_000
@@ -100,7 +101,9 @@ function kubeletOn(daemon: Daemon, host: AsyncDisposable, changes: object): Kube
   const log = (): string => (existsSync(logFile) ? readFileSync(logFile, 'utf8') : '')
   const run = processOf(() => {
     const fd = openSync(logFile, 'a')
-    const child = spawn(...kubeletCommand(daemon.directory, PROGRAM, flags), { stdio: ['ignore', fd, fd] })
+    const child = spawn(...kubeletCommand(daemon.directory, built(PROGRAM), flags), {
+      stdio: ['ignore', fd, fd],
+    })
     closeSync(fd)
     return child
   }, log)

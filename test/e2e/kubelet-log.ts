@@ -20,6 +20,9 @@ const TOLERATED: readonly RegExp[] = [
   /Failed to watch directory "\/sys\/fs\/cgroup\//,
   /"Partial failure issuing cadvisor.ContainerInfoV2"/,
   /exiting analyzeLines. OOM events will not be reported/,
+  // It reads on from a client's connection that it has closed itself, and tells when a client of port-forward leaves.
+  /"Error on socket receive" err="read tcp 127\.0\.0\.1:10250->.* use of closed network connection"/,
+  /"Error proxying data from client to backend" err=".*: websocket: close 1006 \(abnormal closure\)/,
   // cri-ts has no metrics yet, which the feature PodAndContainerStatsFromCRI (alpha) asks for beside the statistics.
   /ListMetricDescriptors is not implemented by this version of cri-ts/,
   // What the pods of the tests are there for.
