@@ -27,9 +27,10 @@ const reason = reasonToSkip()
 if (reason !== '') console.log(`no pod in gVisor is tried: ${reason}`)
 
 describe.skipIf(reason !== '')('in gVisor', () => {
-  const directory = mkdtempSync('/var/lib/cri-ts-test-')
+  let directory: string
   afterAll(() => rmSync(directory, { recursive: true }))
   const daemon = useDaemon(() => {
+    directory = mkdtempSync('/var/lib/cri-ts-test-') // Not while tests are collected: they may be skipped.
     const wrapper = join(directory, 'gvisor')
     writeFileSync(wrapper, `#!/bin/sh\nexec ${runsc} ${FLAGS.join(' ')} "$@"\n`)
     chmodSync(wrapper, 0o755)
