@@ -3,6 +3,7 @@ import type { Config } from '#config/config.ts'
 import { createCheckpointArchives } from '#image/checkpoint-archives.ts'
 import type { Images } from '#image/open-images.ts'
 import type { Log } from '#lib/log.ts'
+import { createAppArmor } from '#linux/apparmor.ts'
 import { AttachSockets } from '#linux/attach-sockets.ts'
 import { CdiDirectories } from '#linux/cdi-directories.ts'
 import { readHierarchies } from '#linux/cgroups.ts'
@@ -117,6 +118,7 @@ export function openPorts({
     cdi: new CdiDirectories(config.runtime.cdiSpecDirs),
     classes: createResourceClasses({ blockIoConfig: config.runtime.blockioConfig }),
     usage: createUsageCounters(hierarchies),
+    apparmor: createAppArmor({ isWanted: !config.runtime.disableApparmor, run }),
     hostPaths,
   } satisfies RuntimePorts
 }

@@ -16,17 +16,18 @@ import { hostPlatform } from '#image/platform.ts'
 import { type ImagePuller, imagePuller } from '#image/pull.ts'
 import { DEFAULT_TIMEOUTS } from '#image/registry-http.ts'
 import { DEFAULT_RETRIES } from '#image/registry-retry.ts'
-import { CriError } from '#lib/errors.ts'
+import { CriError, describeError } from '#lib/errors.ts'
 import type { Log } from '#lib/log.ts'
 import { type Command, runCommand } from '#linux/command.ts'
 import { lockDaemon } from '#linux/daemon-lock.ts'
 import { findProgram } from '#linux/find-program.ts'
-import { apparmorEnabled, readHostFacts, selinuxEnabled } from '#linux/host-facts.ts'
+import { readHostFacts, selinuxEnabled } from '#linux/host-facts.ts'
 import { makeEnterable, makePrivate } from '#linux/private-directories.ts'
 import { ProcessWatcher } from '#linux/process-watcher.ts'
 import { findHandlers } from '#linux/runtime-handlers.ts'
 import { removeStaleSocket } from '#linux/stale-socket.ts'
 import { userNamespaceProblem } from '#linux/user-namespace-support.ts'
+import type { AppArmor } from '#runtime/apparmor-port.ts'
 import type { Clock, RuntimePorts } from '#runtime/ports.ts'
 import { createRuntime, type Runtime } from '#runtime/runtime.ts'
 import { openImageRecords } from '#store/image-records.ts'
@@ -88,6 +89,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
       userNamespaceProblem: problem,
       handler: (name) => runtimeHandler(name, handlers, config),
       defaults: config.runtime.defaults,
+      confinement: config.runtime.confinement,
     },
   })
 
@@ -104,13 +106,13 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     runtimeService: runtimeService({
       ...{ sandboxes: runtime.sandboxes, containers: runtime.containers, commands: runtime.commands },
       ...{ stats: runtime.stats, streaming, gate, status },
-      host: { apparmor: apparmorEnabled(), selinux: selinuxEnabled() },
+      host: { selinux: selinuxEnabled() },
     }),
     imageService: imageService({ store, puller: openPuller(config, store, log), clock }),
     ...{ gate, log },
   })
   stack.defer(() => server.close(DRAIN_MS))
-  await runtime.recover()
+  await Promise.all([runtime.recover(), loadAppArmor(config, ports.apparmor, log)])
   for (const what of records.setAside())
     log.error({ record: what }, 'a record cannot be read and was set aside')
   stack.use(
@@ -122,6 +124,20 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   await tellWhatIsMissing(status, log)
   log.info({ socket: config.listen, root: config.root, state: config.state }, 'serving')
   return stack.move()
+}
+
+/** Now rather than with the first container, and told where it fails; containers that would have it fail then. */
+async function loadAppArmor({ runtime }: Config, apparmor: AppArmor, log: Log): Promise<void> {
+  if (!apparmor.enabled || runtime.confinement.apparmorProfile !== undefined) return
+  try {
+    if ((await apparmor.loadDefault()) !== undefined) return
+    log.warn(
+      {},
+      'AppArmor is enabled, but apparmor_parser is not installed: containers run without a default profile',
+    )
+  } catch (error) {
+    log.error({ err: describeError(error) }, 'containers that ask for no other AppArmor profile will fail')
+  }
 }
 
 /** The same as Status answers, for who reads the log of a daemon that can run nothing. */

@@ -47,6 +47,12 @@ const defaults: Config = {
     cdiSpecDirs: ['/etc/cdi', '/var/run/cdi'],
     blockioConfig: undefined,
     mounts: { shmSizeBytes: 64 << 20, imageVolumes: 'copy', absentSourcesToReject: [], defaults: [] },
+    confinement: {
+      unsetSeccomp: { type: 'Unconfined' },
+      privilegedSeccomp: { type: 'Unconfined' },
+      apparmorProfile: undefined,
+    },
+    disableApparmor: false,
     handlers: { crun: sampleHandler('crun').settings, runc: sampleHandler('runc').settings },
   },
   image: { registriesDir: undefined },

@@ -2,9 +2,11 @@ import { resolve } from 'node:path'
 import { durationMs } from '#lib/duration.ts'
 import { invalidArgument } from '#lib/errors.ts'
 import { nearestName } from '#lib/names.ts'
+import type { ConfinementSettings } from '#runtime/confinement.ts'
 import type { ContainerDefaults } from '#runtime/container-defaults.ts'
 import type { HandlerSettings } from '#runtime/handler.ts'
 import type { MountSettings } from '#runtime/mount-settings.ts'
+import { confinementSettings } from './confinement-schema.ts'
 import { containerDefaults } from './defaults-schema.ts'
 import { handlerContradictions, handlerSettings } from './handler-schema.ts'
 import type { KeyPath } from './key-lines.ts'
@@ -37,6 +39,8 @@ export interface Config {
     readonly blockioConfig: string | undefined
     readonly hooksDirs: readonly string[]
     readonly mounts: MountSettings
+    readonly confinement: ConfinementSettings
+    readonly disableApparmor: boolean
     readonly handlers: { readonly [name: string]: HandlerSettings }
   }
   /** Undefined: /etc/containers/certs.d, else /etc/containerd/certs.d. */
@@ -177,6 +181,8 @@ function toConfig(file: FileConfig): Config {
       cdiSpecDirs: runtime.cdi_spec_dirs.map((directory) => resolve(directory)),
       blockioConfig: runtime.blockio_config,
       mounts: mountSettings(runtime),
+      confinement: confinementSettings(runtime),
+      disableApparmor: runtime.disable_apparmor,
       handlers: Object.fromEntries(handlers),
     },
     image: { registriesDir: image.registries_dir && resolve(image.registries_dir) },

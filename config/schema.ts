@@ -1,6 +1,7 @@
 import { isIP } from 'node:net'
 import { z } from 'zod'
 import { durationMs } from '#lib/duration.ts'
+import { confinementKeys } from './confinement-schema.ts'
 import { defaultsShape } from './defaults-schema.ts'
 import { handler } from './handler-schema.ts'
 import { PROGRAM, path, says } from './key-meta.ts'
@@ -95,6 +96,7 @@ export const configSchema = z.strictObject({
             'an absolute path, or a name to be found in PATH',
           ),
         ),
+      ...confinementKeys,
       cgroup_driver: z
         .enum(['auto', 'systemd', 'cgroupfs'])
         .default('auto')

@@ -4,7 +4,7 @@ import { convertContainerConfig } from './convert-container-config.ts'
 import { containerSpec } from './fake-services.ts'
 import { populated, validResources, withFields } from './unread-fields.ts'
 
-const noModules = { apparmor: false, selinux: false }
+const noModules = { selinux: false }
 const metadata = { name: 'nginx', attempt: 0 }
 const security = 'linux.securityContext'
 const image = { image: 'sha256:1', annotations: {}, userSpecifiedImage: '', runtimeHandler: '', imageRef: '' }
@@ -143,69 +143,42 @@ test.for<[ContainerConfig | undefined, string]>([
   [full({ [`${security}.runAsGroup.value`]: 2n ** 31n }), 'run_as_group is 2147483648'],
   [full({ [`${security}.supplementalGroups`]: [1n, -5n] }), 'supplemental_groups[1] is -5'],
   [full({ [`${security}.supplementalGroupsPolicy`]: 2 }), 'supplemental_groups_policy is 2'],
-  [full({ [`${security}.seccomp`]: { profileType: 1, localhostRef: '/x' } }), 'seccomp.localhost_ref is /x'],
-  [full({ [`${security}.seccomp`]: { profileType: 3, localhostRef: '' } }), 'seccomp.profile_type is 3'],
-  [full({ [`${security}.apparmorProfile`]: 'mine' }), 'apparmor_profile is mine'],
 ])('wrong input is named: %#', ([config, message]) => {
   expect(() => convert(config)).toThrow(
     expect.objectContaining({ kind: 'invalid-argument', message: expect.stringContaining(message) }),
   )
 })
 
-const runtimeDefault = { profileType: 0, localhostRef: '' }
-const localhost = { profileType: 2, localhostRef: 'mine' }
+test('an SELinux context of a privileged container has no effect, and is not refused', () => {
+  const options = { user: '', role: '', type: 'spc_t', level: 's0' }
+  const config = full({
+    'mounts.0.selinuxRelabel': false,
+    [`${security}.privileged`]: true,
+    [`${security}.selinuxOptions`]: options,
+  })
+  expect(convert(config, { selinux: true }).security.privileged).toBe(true)
+})
 
-const weakening: readonly (readonly [path: string, value: unknown, says: string])[] = [
-  [`${security}.seccomp`, runtimeDefault, 'seccomp: seccomp profile RuntimeDefault'],
-  [`${security}.seccomp`, localhost, 'seccomp: seccomp profile Localhost'],
-  [`${security}.seccompProfilePath`, 'runtime/default', 'seccomp profile RuntimeDefault'],
-  [`${security}.seccompProfilePath`, 'localhost//etc/seccomp.json', 'seccomp profile Localhost'],
-  [`${security}.apparmor`, localhost, 'apparmor: AppArmor profile Localhost'],
-  [`${security}.apparmorProfile`, 'localhost/mine', 'AppArmor profile Localhost'],
-]
-
-test.for(weakening)(
-  '%s would weaken the container or be lost, and is refused by name: %#',
-  ([path, value, says]) => {
-    const message = expect.stringMatching(
-      /^container nginx: .* is not supported by this version of cri-ts: ./,
+test.for([
+  ['mounts.0.selinuxRelabel', true],
+  [`${security}.selinuxOptions`, { user: '', role: '', type: 'spc_t', level: 's0' }],
+] as const)(
+  '%s has nothing to do on a host without SELinux, and is refused on one with it',
+  ([path, value]) => {
+    const config = full({ 'mounts.0.selinuxRelabel': false, [path]: value })
+    expect(convert(config).name).toBe('nginx')
+    expect(() => convert(config, { selinux: true })).toThrow(
+      expect.objectContaining({ kind: 'unimplemented' }),
     )
-    expect(() => convert(full({ [path]: value }))).toThrow(
-      expect.objectContaining({ kind: 'unimplemented', message }),
-    )
-    expect(() => convert(full({ [path]: value }))).toThrow(says)
   },
 )
 
-test.for(weakening)('%s of a privileged container has no effect, and is not refused: %#', ([path, value]) => {
-  const config = full({ [`${security}.privileged`]: true, [path]: value })
-  expect(convert(config).security.privileged).toBe(true)
-})
-
 test.for([
-  [`${security}.apparmor`, runtimeDefault, 'apparmor'],
-  [`${security}.apparmorProfile`, 'runtime/default', 'apparmor'],
-  ['mounts.0.selinuxRelabel', true, 'selinux'],
-  [`${security}.selinuxOptions`, { user: '', role: '', type: 'spc_t', level: 's0' }, 'selinux'],
-] as const)('%s has nothing to do on a host without the module, and is refused on one with it', (sample) => {
-  const [path, value, module] = sample
-  const config = full({ 'mounts.0.selinuxRelabel': false, [path]: value })
-  expect(convert(config).name).toBe('nginx')
-  expect(() => convert(config, { ...noModules, [module]: true })).toThrow(
-    expect.objectContaining({ kind: 'unimplemented' }),
-  )
-})
-
-test.for([
-  [`${security}.seccomp`, { profileType: 1, localhostRef: '' }],
-  [`${security}.seccompProfilePath`, 'unconfined'],
-  [`${security}.apparmor`, { profileType: 1, localhostRef: '' }],
-  [`${security}.apparmorProfile`, 'unconfined'],
   [`${security}.selinuxOptions`, { user: '', role: '', type: '', level: '' }],
   [`${security}.selinuxOptions`, { user: '', role: '', type: 'spc_t', level: 's0' }],
   [`${security}.namespaceOptions.usernsOptions`, { mode: NamespaceMode.NODE, uids: [], gids: [] }],
 ] as const)('%s that asks for nothing is taken', ([path, value]) => {
-  expect(convert(full({ [path]: value }), { apparmor: true, selinux: false }).name).toBe('nginx')
+  expect(convert(full({ [path]: value })).name).toBe('nginx')
 })
 
 test('a user is a number, a name, or left to the image', () => {

@@ -2,11 +2,11 @@ import { posix } from 'node:path'
 import { invalidArgument } from '#lib/errors.ts'
 import * as wire from '#proto/gen/runtime/v1/api.ts'
 import type { ContainerMount, Device, ImageVolume } from '#runtime/container/record.ts'
-import type { HostSupport } from './convert-confinement.ts'
 import { convertEnum } from './convert-enum.ts'
 import { convertMountMappings, idMappingsToWire } from './convert-id-mappings.ts'
 import { convertImageMount, imageToWire } from './convert-image-mount.ts'
 import { convertMountOptions } from './convert-mount-options.ts'
+import type { HostSupport } from './convert-selinux.ts'
 import { refuse } from './refuse.ts'
 
 const propagations = convertEnum({

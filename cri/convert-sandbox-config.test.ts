@@ -7,6 +7,8 @@ import { populated, validResources, withFields } from './unread-fields.ts'
 const metadata = { name: 'web', uid: 'u1', namespace: 'default', attempt: 0 }
 const bare: PodSandboxConfig = { ...PodSandboxConfig.decode(new Uint8Array()), metadata }
 
+const seccomp = 'linux.securityContext.seccomp'
+const seccompProfilePath = 'linux.securityContext.seccompProfilePath'
 const namespaceOptions = 'linux.securityContext.namespaceOptions'
 
 /** A config with every field set, and these changed. */
@@ -23,6 +25,8 @@ const full = (changes: { readonly [path: string]: unknown } = {}): PodSandboxCon
     [`${namespaceOptions}.pid`]: NamespaceMode.CONTAINER,
     [`${namespaceOptions}.ipc`]: NamespaceMode.NODE,
     [`${namespaceOptions}.usernsOptions`]: { mode: NamespaceMode.NODE, uids: [], gids: [] },
+    [seccomp]: undefined,
+    [seccompProfilePath]: '',
     ...changes,
   })
 
@@ -102,10 +106,13 @@ test.for([
   )
 })
 
-test('what is for processes of the sandbox itself is accepted: it has none', () => {
-  const config = full({
-    'linux.securityContext.seccomp': { profileType: 0, localhostRef: '' },
-    'linux.securityContext.seccompProfilePath': 'runtime/default',
+test("the sandbox's own processes have a seccomp profile by either field, which is checked", () => {
+  const seccompOf = (changes: Parameters<typeof full>[0]) =>
+    convertSandboxConfig(full(changes), 'crun').seccomp
+  expect(seccompOf({ [seccomp]: { profileType: 0, localhostRef: '' } })).toEqual({ type: 'RuntimeDefault' })
+  expect(seccompOf({ [seccompProfilePath]: 'localhost//a.json' })).toEqual({
+    type: 'Localhost',
+    reference: '/a.json',
   })
-  expect(convertSandboxConfig(config, 'crun').privileged).toBe(true)
+  expect(() => seccompOf({ [seccompProfilePath]: 'mine' })).toThrow('seccomp_profile_path is mine')
 })

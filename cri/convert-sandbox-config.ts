@@ -2,6 +2,7 @@ import { isIP } from 'node:net'
 import { invalidArgument } from '#lib/errors.ts'
 import * as wire from '#proto/gen/runtime/v1/api.ts'
 import type { PodMetadata, PortMapping, SandboxSpec } from '#runtime/pod-sandbox/record.ts'
+import { convertSeccomp } from './convert-confinement.ts'
 import { convertEnum } from './convert-enum.ts'
 import { absolute } from './convert-mounts.ts'
 import { convertSandboxNamespaces } from './convert-namespaces.ts'
@@ -35,6 +36,7 @@ export function convertSandboxConfig(
     ignored(config.windows, 'this is Linux')
     const resources = convertPodResources(linux, 'linux.')
     ignoreSandboxProcess(securityContext)
+    const seccomp = convertSeccomp(securityContext)
     return {
       metadata,
       handler,
@@ -54,6 +56,7 @@ export function convertSandboxConfig(
       ...(resources === undefined ? {} : { resources }),
       namespaces,
       privileged: securityContext.privileged,
+      ...(seccomp === undefined ? {} : { seccomp }),
     }
   })
 }
@@ -76,7 +79,7 @@ function convertMetadata(metadata: wire.PodSandboxMetadata | undefined): PodMeta
 /**
  * What of the security context is for processes of the sandbox itself: a namespaces-only sandbox has none
  * ("may not be applicable to a PodSandbox which does not contain any running process", api.proto), and its
- * containers bring their own. Kubelet sends seccomp RuntimeDefault here for every pod.
+ * containers bring their own. The init of a shared PID namespace is nobody already, with neither capability nor file.
  */
 function ignoreSandboxProcess(context: wire.LinuxSandboxSecurityContext): void {
   // For its form only: the containers' own count.
@@ -84,9 +87,7 @@ function ignoreSandboxProcess(context: wire.LinuxSandboxSecurityContext): void {
     privileged: context.privileged,
     host: { selinux: false },
   })
-  ignored(context.seccomp, 'no process')
   ignored(context.apparmor, 'no process')
-  ignored(context.seccompProfilePath, 'no process')
   ignored(context.readonlyRootfs, 'no root file system')
   ignored(context.supplementalGroups, 'no process')
   ignored(context.supplementalGroupsPolicy, 'no process')

@@ -1,10 +1,10 @@
 import { invalidArgument } from '#lib/errors.ts'
 import { LinuxContainerSecurityContext, SupplementalGroupsPolicy } from '#proto/gen/runtime/v1/api.ts'
 import type { ContainerSpec, UserRequest } from '#runtime/container/record.ts'
-import { type HostSupport, refuseConfinement } from './convert-confinement.ts'
+import { convertAppArmor, convertSeccomp } from './convert-confinement.ts'
 import { convertEnum } from './convert-enum.ts'
 import { convertContainerNamespaces } from './convert-namespaces.ts'
-import { checkSelinux } from './convert-selinux.ts'
+import { checkSelinux, type HostSupport } from './convert-selinux.ts'
 
 const field = 'linux.security_context'
 const unsaid = LinuxContainerSecurityContext.decode(new Uint8Array())
@@ -20,8 +20,8 @@ export function convertSecurityContext(
   host: HostSupport,
 ): ContainerSpec['security'] {
   const { privileged, capabilities } = context
-  refuseConfinement(context, privileged, host)
   checkSelinux(context.selinuxOptions, `${field}.selinux_options`, { privileged, host })
+  const [seccomp, apparmor] = [convertSeccomp(context), convertAppArmor(context)]
   const ambient = capabilities?.addAmbientCapabilities ?? []
   return {
     user: convertUser(context),
@@ -31,6 +31,8 @@ export function convertSecurityContext(
     addCapabilities: [...(capabilities?.addCapabilities ?? [])],
     dropCapabilities: [...(capabilities?.dropCapabilities ?? [])],
     ...(ambient.length === 0 ? {} : { ambientCapabilities: [...ambient] }),
+    ...(seccomp === undefined ? {} : { seccomp }),
+    ...(apparmor === undefined ? {} : { apparmor }),
     maskedPaths: [...context.maskedPaths],
     readonlyPaths: [...context.readonlyPaths],
     namespaces: convertContainerNamespaces(context.namespaceOptions),

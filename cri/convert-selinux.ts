@@ -1,7 +1,12 @@
 import { invalidArgument } from '#lib/errors.ts'
 import type { SELinuxOption } from '#proto/gen/runtime/v1/api.ts'
-import type { HostSupport } from './convert-confinement.ts'
 import { refuse } from './refuse.ts'
+
+/** What of this host decides what a request means. */
+export interface HostSupport {
+  /** Whether SELinux is on. */
+  readonly selinux: boolean
+}
 
 /** What each part of a context may be: user, role and type are words of the policy, the level is MLS's. */
 const parts = {
@@ -19,7 +24,7 @@ const parts = {
 export function checkSelinux(
   options: SELinuxOption | undefined,
   field: string,
-  { privileged, host }: { readonly privileged: boolean; readonly host: Pick<HostSupport, 'selinux'> },
+  { privileged, host }: { readonly privileged: boolean; readonly host: HostSupport },
 ): void {
   if (options === undefined) return
   const { user, role, type, level } = options

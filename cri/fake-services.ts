@@ -127,7 +127,7 @@ export function fakeRuntimeService(
   gate = openGate(),
 ) {
   const services = fakeServices(given)
-  const host = { apparmor: false, selinux: false }
+  const host = { selinux: false }
   const asked: StreamingRequest[] = []
   const streaming = {
     urlFor(request: StreamingRequest) {

@@ -4,7 +4,7 @@ import { resolveSeccomp, type SeccompProfile } from '#runtime/seccomp/profile.ts
 import { comparedSubjects, digestOf, effectOf } from './seccomp-effect.ts'
 
 /** As hack/compare-seccomp printed it for containerd 2.4.2: where this fails, it tells the differences. */
-const CONTAINERD = 'd796caf07a7476554792f788631e54edd625892d23eb2a7c5b76539c30b8b6cd'
+const CONTAINERD = 'f28b2f0b1b2c8d6ced674d6a11d1dedb4c19ee95575b9dac6aa5bacafe31ca8b'
 
 const digest = (profile: SeccompProfile): string =>
   digestOf(comparedSubjects.flatMap((subject) => effectOf(resolveSeccomp(profile, subject))))

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import {
-  apparmorEnabled,
   hugepageSizes,
+  kernelVersion,
   minOomScoreAdj,
   nofileLimit,
   parseCapabilities,
@@ -52,7 +52,12 @@ test('hugepage sizes are named as the hugetlb controller names its files', () =>
   expect(hugepageSizes(directories)).toEqual(['64KB', '2MB', '1GB', '512MB'])
 })
 
+test('a kernel is known by its first two numbers', () => {
+  expect(kernelVersion('6.18.44-fc-v595')).toEqual([6, 18])
+  expect(kernelVersion('4.8-rc1')).toEqual([4, 8])
+  expect(kernelVersion('7')).toEqual([7, 0])
+})
+
 test('security modules that the kernel lacks are not enabled', () => {
-  expect(apparmorEnabled('/nonexistent/enabled')).toBe(false)
   expect(selinuxEnabled('/nonexistent/enforce')).toBe(false)
 })

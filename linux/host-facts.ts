@@ -1,4 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { release } from 'node:os'
 import { join } from 'node:path'
 import { capabilityNames } from '#lib/capability-names.ts'
 import { CriError } from '#lib/errors.ts'
@@ -22,7 +23,8 @@ export function readHostFacts(cgroupDriver: 'auto' | HostFacts['cgroupDriver'] =
     )
   }
   const automatic = existsSync('/run/systemd/system') ? 'systemd' : 'cgroupfs'
-  const capabilities = parseCapabilities(readFileSync('/proc/self/status', 'utf8'))
+  const status = readFileSync('/proc/self/status', 'utf8')
+  const capabilities = parseCapabilities(status)
   return {
     cgroupVersion: hierarchies.version,
     cgroupDriver: cgroupDriver === 'auto' ? automatic : cgroupDriver,
@@ -31,7 +33,18 @@ export function readHostFacts(cgroupDriver: 'auto' | HostFacts['cgroupDriver'] =
     nofileLimit: nofileLimit(readFileSync('/proc/self/limits', 'utf8')),
     swapLimits: swapLimits(hierarchies),
     hugepageSizes: limitsHugepages(hierarchies) ? hugepageSizes(namesIn('/sys/kernel/mm/hugepages')) : [],
+    architecture: goArchitectures[process.arch] ?? process.arch,
+    kernel: kernelVersion(release()),
+    seccomp: /^Seccomp:/m.test(status),
   }
+}
+
+const goArchitectures: { readonly [nodeArchitecture: string]: string } = { x64: 'amd64', ppc64: 'ppc64le' }
+
+/** From what uname(2) tells: `6.18.44-fc`. */
+export function kernelVersion(release: string): HostFacts['kernel'] {
+  const [major = 0, minor = 0] = release.split(/\D+/, 2).map(Number)
+  return [major, minor]
 }
 
 /** The capabilities of /proc/PID/status that a child can be given: held now and within the bounds. */
@@ -62,10 +75,6 @@ export function hugepageSizes(directories: readonly string[]): readonly string[]
     return [kilobytes >= 1 << 10 ? `${kilobytes >> 10}MB` : `${kilobytes}KB`]
   })
 }
-
-/** Whether AppArmor profiles can be applied. */
-export const apparmorEnabled = (file = '/sys/module/apparmor/parameters/enabled'): boolean =>
-  contentOf(file).startsWith('Y')
 
 /** Whether SELinux is on, be it enforcing or permissive: its file system is mounted only then. */
 export const selinuxEnabled = (file = '/sys/fs/selinux/enforce'): boolean => contentOf(file) !== ''

@@ -17,8 +17,9 @@ export type HostPathsRequest =
       readonly target: string
       readonly userNamespace: string
     }
+  | { readonly ask: 'file'; readonly path: string }
 export type HostPathsAnswer =
-  | { readonly result: undefined | MountSource | readonly HostDevice[] }
+  | { readonly result: undefined | string | MountSource | readonly HostDevice[] }
   | { readonly error: { readonly kind: ErrorKind; readonly message: string } }
 
 export interface HostPathsOptions {
@@ -89,6 +90,10 @@ export class WorkerHostPaths implements HostPaths, AsyncDisposable {
   /** See linux/mapped-copy.ts. */
   mountMappedCopy(path: string, target: string, userNamespace: string): Promise<void> {
     return this.#ask({ ask: 'mappedCopy', path, target, userNamespace })
+  }
+
+  readFile(path: string): Promise<string> {
+    return this.#ask({ ask: 'file', path })
   }
 
   /** Ends the idle workers; those that hang live on, and process.exit() would wait for them: see exitNow. */

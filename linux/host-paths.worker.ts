@@ -5,6 +5,7 @@ import type { HostPathsAnswer, HostPathsRequest } from './host-paths.ts'
 import { makeLogDirectory } from './log-directory.ts'
 import { mountMappedCopy } from './mapped-copy.ts'
 import { resolveMountSource } from './mount-source.ts'
+import { readSmallFile } from './small-file.ts'
 
 /** One request, one answer; all calls are synchronous, so that a hung one hangs this thread alone. */
 if (parentPort === null) throw new Error('this file is a worker')
@@ -35,5 +36,7 @@ function ask(request: HostPathsRequest): Extract<HostPathsAnswer, { result: unkn
     case 'mappedCopy':
       mountMappedCopy(request.path, request.target, request.userNamespace)
       return undefined
+    case 'file':
+      return readSmallFile(request.path)
   }
 }

@@ -1,7 +1,7 @@
 import { closeSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { CriError, describeError, errnoOf } from '#lib/errors.ts'
-import type { PodPorts } from '#runtime/ports.ts'
+import type { PodPorts } from '#runtime/pod-ports-port.ts'
 import { inNetwork } from './enter-namespaces.ts'
 import { streamSocket } from './libc.ts'
 

@@ -5,6 +5,7 @@ import {
   findHandlers,
   handlerFeatures,
   hasCriu,
+  hasSeccomp,
   problemOnHost,
 } from './runtime-handlers.ts'
 
@@ -15,6 +16,7 @@ const handler = (name: string, problem = ''): FoundHandler => ({
   problem,
   features: undefined,
   checkpoints: false,
+  seccomp: true,
 })
 
 test('auto takes the first that can run, and says why others were passed over', () => {
@@ -52,7 +54,15 @@ test('a runtime without a features command is there all the same, one that is mi
     }),
   )
   expect(found).toEqual([
-    { name: 'sh', path: '/bin/sh', version: 'sh 5', problem: '', features: undefined, checkpoints: false },
+    {
+      name: 'sh',
+      path: '/bin/sh',
+      version: 'sh 5',
+      problem: '',
+      features: undefined,
+      checkpoints: false,
+      seccomp: true,
+    },
     expect.objectContaining({ name: 'nope', problem: expect.stringContaining('runtime.handlers.nope.path') }),
   ])
 })
@@ -86,7 +96,7 @@ test.for([
   expect(handlerFeatures({ ...handler('silent'), version })).toEqual({
     ...{ recursiveReadonlyMounts: knows, userNamespaces: knows, idmapMounts: knows },
     ...{ netDevices: false, rdtSchemata: false, rdtMonitoring: false },
-    ...{ mountOptions: undefined, checkpoints: false },
+    ...{ mountOptions: undefined, checkpoints: false, seccomp: true },
   })
 })
 
@@ -97,4 +107,16 @@ test.for([
   expect(hasCriu(stdout, undefined)).toBe(has)
   const annotations = { 'org.opencontainers.runc.checkpoint.enabled': String(has) }
   expect(hasCriu('runc version 1.1.5', { annotations })).toBe(has)
+})
+
+test.for<[version: string, features: object | undefined, has: boolean]>([
+  ['crun version 1.8.1\ncommit: f8\n+SYSTEMD +SELINUX +APPARMOR +CAP +SECCOMP +EBPF +YAJL', undefined, true],
+  ['crun version 1.8.1\ncommit: f8\n+SYSTEMD +CAP +YAJL', undefined, false],
+  ['runc version 1.1.5\nspec: 1.0.2-dev\ngo: go1.19.8\nlibseccomp: 2.5.4', undefined, true],
+  ['runc version 1.1.5\nspec: 1.0.2-dev\ngo: go1.19.8', undefined, false],
+  ['runc version 1.3.0', { linux: { seccomp: { enabled: true } } }, true],
+  ['crun version 1.28 +SECCOMP', { linux: { seccomp: { enabled: false } } }, false],
+  ['runsc version release-20250101', undefined, true],
+])('seccomp is known by features or version: %s', ([version, features, has]) => {
+  expect(hasSeccomp(version, features)).toBe(has)
 })

@@ -16,6 +16,8 @@ export interface FoundHandler {
   readonly features: OciFeatures | undefined
   /** Whether it was built with CRIU, and that is installed. */
   readonly checkpoints: boolean
+  /** Whether it was built with seccomp; one that does not say is taken to be. */
+  readonly seccomp: boolean
 }
 
 /** What an OCI runtime calls itself: crun, runc, runsc; wrappers and renamed ones too. */
@@ -27,6 +29,7 @@ export interface OciFeatures {
   readonly annotations?: { readonly [name: string]: string }
   readonly linux?: {
     readonly namespaces?: readonly string[]
+    readonly seccomp?: { readonly enabled?: boolean }
     readonly mountExtensions?: { readonly idmap?: { readonly enabled?: boolean } }
     readonly netDevices?: { readonly enabled?: boolean }
     readonly intelRdt?: { readonly schemata?: boolean; readonly monitoring?: boolean }
@@ -34,8 +37,9 @@ export interface OciFeatures {
 }
 
 /** What a runtime says that it can; of one that says nothing, what its version is known to do. */
-export function handlerFeatures({ features, version, checkpoints }: FoundHandler): HandlerFeatures {
-  if (features === undefined) return { ...silentFeatures(version), mountOptions: undefined, checkpoints }
+export function handlerFeatures({ features, version, checkpoints, seccomp }: FoundHandler): HandlerFeatures {
+  if (features === undefined)
+    return { ...silentFeatures(version), mountOptions: undefined, checkpoints, seccomp }
   return {
     recursiveReadonlyMounts: features.mountOptions?.includes('rro') === true,
     userNamespaces: features.linux?.namespaces?.includes('user') === true,
@@ -43,6 +47,7 @@ export function handlerFeatures({ features, version, checkpoints }: FoundHandler
     netDevices: features.linux?.netDevices?.enabled === true,
     rdtSchemata: features.linux?.intelRdt?.schemata === true,
     rdtMonitoring: features.linux?.intelRdt?.monitoring === true,
+    seccomp,
     mountOptions: features.mountOptions,
     checkpoints,
   }
@@ -53,7 +58,7 @@ export function handlerFeatures({ features, version, checkpoints }: FoundHandler
  * Of an older one nothing is known. (Debian 12's runc 1.1.5 ignores the mapping of a mount without a word: a runtime
  * must be known to do it.)
  */
-function silentFeatures(version: string): Omit<HandlerFeatures, 'mountOptions' | 'checkpoints'> {
+function silentFeatures(version: string): Omit<HandlerFeatures, 'mountOptions' | 'seccomp' | 'checkpoints'> {
   const [, major = 0, minor = 0] = /^crun version (\d+)\.(\d+)/.exec(version) ?? []
   const knows = Number(major) > 1 || (Number(major) === 1 && Number(minor) >= 8)
   return {
@@ -74,7 +79,7 @@ export function findHandlers(
       const path = findProgram(program)
       if (path === undefined) {
         const problem = `${program} is not installed: install it or set runtime.handlers.${name}.path`
-        return { name, path, version: '', problem, features: undefined, checkpoints: false }
+        return { name, path, version: '', problem, features: undefined, checkpoints: false, seccomp: true }
       }
       const [version, features] = await Promise.all([
         answerOf(run, [path, '--version']),
@@ -86,6 +91,7 @@ export function findHandlers(
       return {
         ...found,
         checkpoints: hasCriu(version ?? '', found.features) && findProgram('criu') !== undefined,
+        seccomp: hasSeccomp(version ?? '', found.features),
       }
     }),
   )
@@ -126,6 +132,14 @@ export function chooseDefault(
       ? 'it is the first that can run here'
       : `it is the first that can run here (${passedOver})`
   return { name: usable.name, reason, problem: '' }
+}
+
+/** From features, or from what crun and runc print with their version. */
+export function hasSeccomp(version: string, features: OciFeatures | undefined): boolean {
+  const told = features?.linux?.seccomp?.enabled
+  if (told !== undefined) return told
+  if (version.startsWith('crun ')) return version.includes('+SECCOMP')
+  return !version.startsWith('runc ') || version.includes('libseccomp:')
 }
 
 async function answerOf(

@@ -21,6 +21,8 @@ export interface HandlerFeatures {
   /** linux.intelRdt.schemata, and its monitoring groups. */
   readonly rdtSchemata: boolean
   readonly rdtMonitoring: boolean
+  /** Filters of system calls. */
+  readonly seccomp: boolean
   /** The mount options it knows; undefined where it does not say. */
   readonly mountOptions: readonly string[] | undefined
   /** CheckpointContainer, and containers that go on from a checkpoint: by CRIU. */

@@ -1,5 +1,5 @@
-import type { Duplex } from 'node:stream'
 import type { IdMappings } from '#lib/id-mappings.ts'
+import type { AppArmor } from './apparmor-port.ts'
 import type { CheckpointArchives } from './checkpoint-port.ts'
 import type { ContainerRecord, Device } from './container/record.ts'
 import type { ImageVolumes } from './image-volumes-port.ts'
@@ -7,6 +7,7 @@ import type { CdiDevices, HookDirectories } from './injection-port.ts'
 import type { MappedMounts } from './mapped-mounts-port.ts'
 import type { ContainerMonitor } from './monitor-port.ts'
 import type { Namespaces } from './namespaces-port.ts'
+import type { PodPorts } from './pod-ports-port.ts'
 import type { DnsConfig, PodMetadata, PortMapping, SandboxRecord, StringMap } from './pod-sandbox/record.ts'
 import type { ResourceClasses } from './resource-classes-port.ts'
 import type { ImageRootfs } from './rootfs-port.ts'
@@ -52,21 +53,6 @@ export interface PodNetwork {
   leftovers(): Promise<readonly string[]>
   /** Where that is configured: tells plugins to give back what they hold for others than `validIds` and the leftovers. */
   collectGarbage(validIds: () => Iterable<string>): Promise<void>
-}
-
-/** A TCP connection, whose halves are ended one by one. */
-export interface PodConnection extends Duplex {
-  /** Ends it as a failure: its peer gets a reset. */
-  resetAndDestroy(): unknown
-}
-
-/** What listens inside pods. */
-export interface PodPorts {
-  /**
-   * Connects to a port of the loopback addresses (IPv4, then IPv6) of a network namespace; undefined is the host's.
-   * Throws unavailable where nobody listens.
-   */
-  connect(netnsPath: string | undefined, port: number): Promise<PodConnection>
 }
 
 export interface SandboxFilesRequest {
@@ -142,6 +128,8 @@ export interface HostPaths {
   devices(device: Device): Promise<readonly HostDevice[]>
   /** All device nodes under /dev but ptys, mqueue, shm and consoles: what a privileged container gets. */
   allDevices(): Promise<readonly HostDevice[]>
+  /** The text of a file of at most 1 MiB. Throws invalid-argument, saying what is wrong with it, without its path. */
+  readFile(path: string): Promise<string>
 }
 
 export interface MountSourceRequest {
@@ -184,6 +172,11 @@ export interface HostFacts {
   readonly nofileLimit: { readonly soft: number; readonly hard: number }
   readonly swapLimits: boolean
   readonly hugepageSizes: readonly string[]
+  /** As Go names it: amd64, arm64 … */
+  readonly architecture: string
+  readonly kernel: readonly [major: number, minor: number]
+  /** Whether the kernel has filters of system calls. */
+  readonly seccomp: boolean
 }
 
 export interface Clock {
@@ -206,6 +199,7 @@ export interface RuntimePorts {
   readonly monitor: ContainerMonitor
   readonly checkpoints: CheckpointArchives
   readonly hostPaths: HostPaths
+  readonly apparmor: AppArmor
   readonly locks: ObjectLocks
   readonly cdi: CdiDevices
   readonly classes: ResourceClasses

@@ -1,4 +1,5 @@
 import type { Log } from '#lib/log.ts'
+import type { ConfinementSettings } from './confinement.ts'
 import type { ContainerDefaults } from './container-defaults.ts'
 import type { RuntimeHandler } from './handler.ts'
 import type { MountSettings } from './mount-settings.ts'
@@ -16,6 +17,7 @@ export interface RuntimeOptions {
   /** The program that reaps in a shared PID namespace; throws failed-precondition where the host has none. */
   readonly initPath: () => string
   readonly hostname: () => string
+  readonly confinement: ConfinementSettings
   /** Throws failed-precondition for one that is not configured (any more). */
   readonly handler: (name: string) => RuntimeHandler
   readonly mounts: MountSettings

@@ -15,6 +15,7 @@ export function sampleHandler(
       netDevices: false,
       rdtSchemata: false,
       rdtMonitoring: false,
+      seccomp: true,
       mountOptions: name === 'runc' ? ['nosymfollow', 'rnoexec'] : undefined,
       checkpoints: name === 'runc',
       ...features,

@@ -1,7 +1,7 @@
 import type { ContainerRecord, ContainerSpec, Resources } from './container/record.ts'
 import type { CommandStreams, ExecResult } from './monitor-port.ts'
+import type { PodConnection } from './pod-ports-port.ts'
 import type { PodResources, SandboxRecord, SandboxSpec } from './pod-sandbox/record.ts'
-import type { PodConnection } from './ports.ts'
 import type { CgroupUsage, InterfaceUsage, WrittenUsage } from './usage-port.ts'
 
 /**

@@ -41,6 +41,10 @@ const podResources = z.looseObject({ overhead: resources.optional(), containers:
 
 const idMapping = z.looseObject({ containerId: int, hostId: int, length: int } satisfies ShapeOf<IdMapping>)
 const idMappings = z.looseObject({ uids: idMapping, gids: idMapping } satisfies ShapeOf<IdMappings>)
+const securityProfile = z.union([
+  z.looseObject({ type: z.enum(['RuntimeDefault', 'Unconfined']) }),
+  z.looseObject({ type: z.literal('Localhost'), reference: z.string() }),
+])
 
 const sandboxSpec = z.looseObject({
   metadata: z.looseObject({ name: z.string(), uid: z.string(), namespace: z.string(), attempt: int }),
@@ -69,6 +73,7 @@ const sandboxSpec = z.looseObject({
     user: idMappings.optional(),
   }) as z.ZodType<SandboxSpec['namespaces']>,
   privileged: z.boolean(),
+  seccomp: securityProfile.optional(),
 } satisfies ShapeOf<SandboxSpec>)
 
 export const sandboxRecordSchema = z.looseObject({
@@ -116,6 +121,8 @@ const security = z.looseObject({
   addCapabilities: strings,
   dropCapabilities: strings,
   ambientCapabilities: strings.optional(),
+  seccomp: securityProfile.optional(),
+  apparmor: securityProfile.optional(),
   maskedPaths: strings,
   readonlyPaths: strings,
   namespaces: z.looseObject({

@@ -11,7 +11,7 @@ const PORTS_AND_RECORDS = /^#runtime\/(?:ports|[\w-]+-port|handler|[\w-]+\/recor
 const mayImport: { readonly [folder: string]: readonly (string | RegExp)[] | typeof EVERYTHING } = {
   lib: [],
   proto: [],
-  config: [/^#runtime\/(?:handler|mount-settings|container-defaults)\.ts$/],
+  config: [/^#runtime\/(?:handler|mount-settings|container-defaults|confinement)\.ts$/],
   runtime: [],
   linux: [PORTS_AND_RECORDS],
   store: [PORTS_AND_RECORDS, /^#image\/image-records\.ts$/],

@@ -27,6 +27,8 @@ const valid: { readonly [name in MethodName]?: { readonly [path: string]: unknow
     'config.portMappings.0.hostIp': '127.0.0.1',
     'config.linux.sysctls': { 'net.core.somaxconn': '1' },
     'config.linux.securityContext.selinuxOptions.level': 's0',
+    'config.linux.securityContext.seccomp.localhostRef': '',
+    'config.linux.securityContext.seccompProfilePath': '',
     [`config.${namespaceOptions}.network`]: 0,
     [`config.${namespaceOptions}.ipc`]: 0,
     [`config.${namespaceOptions}.usernsOptions`]: userNamespace,

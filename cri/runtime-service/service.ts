@@ -1,6 +1,6 @@
 import type { RuntimeServiceDefinition } from '#proto/gen/runtime/v1/api.ts'
 import type { CommandService, ContainerService, SandboxService, StatsService } from '#runtime/services.ts'
-import type { HostSupport } from '../convert-confinement.ts'
+import type { HostSupport } from '../convert-selinux.ts'
 import { type ServiceTable, unimplemented } from '../service-table.ts'
 import type { StartGate } from '../start-gate.ts'
 import type { StreamingServer } from '../streaming/server.ts'

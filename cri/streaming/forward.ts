@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream'
 import { passOn } from '#lib/pass-on.ts'
-import type { PodConnection } from '#runtime/ports.ts'
+import type { PodConnection } from '#runtime/pod-ports-port.ts'
 
 /** Connects to a port of the pod that is forwarded. */
 export type Connect = (port: number) => Promise<PodConnection>

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describeError } from '#lib/errors.ts'
 import type { Log } from '#lib/log.ts'
-import type { PodConnection } from '#runtime/ports.ts'
+import type { PodConnection } from '#runtime/pod-ports-port.ts'
 import { type Connect, forward } from './forward.ts'
 import type { SpdyConnection, SpdyOptions } from './spdy-connection.ts'
 import type { SpdyStream } from './spdy-stream.ts'

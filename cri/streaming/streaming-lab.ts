@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { WebSocket } from 'ws'
 import type { CommandStreams } from '#runtime/monitor-port.ts'
-import type { PodConnection } from '#runtime/ports.ts'
+import type { PodConnection } from '#runtime/pod-ports-port.ts'
 import { recordingLog } from '../recording-log.ts'
 import { type StreamingOptions, startStreamingServer } from './server.ts'
 

@@ -1,5 +1,6 @@
 import { CriError, invalidArgument } from '#lib/errors.ts'
 import type { OpenedCheckpoint } from '../checkpoint-port.ts'
+import { apparmorProfileOf, seccompProfileOf } from '../confinement.ts'
 import { buildOciSpec, type ContainerNamespaces } from '../oci-spec/build-spec.ts'
 import { cgroupsPath } from '../oci-spec/cgroups-path.ts'
 import { classLimits, withClassLimits } from '../oci-spec/resource-classes.ts'
@@ -58,13 +59,15 @@ export async function bringUpContainer(
     defaultMounts(context),
     findDevices(record, sandbox.spec, context),
     readInjections(record, context),
+    seccompProfileOf(spec.security, record.handler, context),
+    apparmorProfileOf(spec.security, context),
     makeLogDirectory(record, sandbox, context),
   ])
   const mounted = ports.rootfs.mount(id, record.imageId, checkpoint?.upperDirectory, userNamespace)
   const imageSources = mountImageVolumes(record, userNamespace, context)
   // None may still act when a failure of another is torn down.
   await Promise.allSettled([foreign, mounted, imageSources])
-  const [sources, defaults, hostDevices, injections] = await foreign
+  const [sources, defaults, hostDevices, injections, seccomp, apparmorProfile] = await foreign
   const rootfsPath = await mounted
   const volumes = await imageDefinedMounts(record, image, defaults, context)
   const [passwd, group] = await Promise.all([
@@ -97,6 +100,7 @@ export async function bringUpContainer(
     host,
     hostname: options.hostname(),
     cgroupsPath: path,
+    ...{ seccomp, apparmorProfile },
   })
   const ociSpec = inject(withClassLimits(built, limits), injections, spec, sandbox.spec)
   if (checkpoint !== undefined) requireMounts(checkpoint, ociSpec)

@@ -1,5 +1,5 @@
 import type { IdMappings } from '#lib/id-mappings.ts'
-import type { NamespaceMode, Process, StringMap } from '../pod-sandbox/record.ts'
+import type { NamespaceMode, Process, SecurityProfile, StringMap } from '../pod-sandbox/record.ts'
 
 export interface ContainerMount {
   readonly containerPath: string
@@ -94,6 +94,8 @@ export interface ContainerSpec {
     readonly dropCapabilities: readonly string[]
     /** Kept by programs of any user. */
     readonly ambientCapabilities?: readonly string[]
+    readonly seccomp?: SecurityProfile
+    readonly apparmor?: SecurityProfile
     readonly maskedPaths: readonly string[]
     readonly readonlyPaths: readonly string[]
     readonly namespaces: {

@@ -4,11 +4,12 @@ import type { ContainerDefaults } from '../container-defaults.ts'
 import type { RuntimeHandler } from '../handler.ts'
 import type { SandboxRecord } from '../pod-sandbox/record.ts'
 import type { HostDevice, HostFacts, LocalImage, MountSource, PodUserNamespace } from '../ports.ts'
+import { resolveSeccomp, type SeccompProfile } from '../seccomp/profile.ts'
 import { allowedAnnotations } from './allowed-annotations.ts'
 import { onBaseSpec } from './base-spec.ts'
 import { buildDevices } from './devices.ts'
 import { buildMounts, type SandboxFilePaths } from './mounts.ts'
-import type { OciMount, OciNamespace, OciSpec } from './oci-spec.ts'
+import type { OciMount, OciNamespace, OciProcess, OciSpec } from './oci-spec.ts'
 import { buildProcess } from './process.ts'
 import { toOciResources } from './resources.ts'
 import { ociMappings, requireWithin } from './user-namespace.ts'
@@ -38,6 +39,10 @@ export interface OciSpecInput {
   readonly hostname: string
   /** From `cgroupsPath`. */
   readonly cgroupsPath: string
+  /** Undefined: no filter. */
+  readonly seccomp: SeccompProfile | undefined
+  /** A loaded one; undefined: the daemon's own confinement, which is mostly none. */
+  readonly apparmorProfile: string | undefined
 }
 
 /** The namespaces that a container joins by path; undefined where it uses the host's. */
@@ -65,9 +70,10 @@ export function buildOciSpec(input: OciSpecInput): OciSpec {
   if (input.namespaces.user !== undefined) requireWithin(input.namespaces.user, input.user, container.mounts)
   const { mounts, rootfsPropagation } = buildMounts(input)
   const { devices, rules } = buildDevices(input.devices, mayUseAllDevices(input))
+  const process = buildProcess(input)
   return onBaseSpec(input.handler.settings.baseSpec, {
     ociVersion: '1.0.2',
-    process: buildProcess(input),
+    process,
     root: { path: input.rootfsPath, readonly: security.readonlyRootfs },
     mounts,
     annotations: {
@@ -86,6 +92,7 @@ export function buildOciSpec(input: OciSpecInput): OciSpec {
       ...(rootfsPropagation === undefined ? {} : { rootfsPropagation }),
       maskedPaths: security.privileged ? [] : security.maskedPaths,
       readonlyPaths: security.privileged ? [] : security.readonlyPaths,
+      ...buildSeccomp(input.seccomp, process, host),
     },
   })
 }
@@ -93,6 +100,16 @@ export function buildOciSpec(input: OciSpecInput): OciSpec {
 const mayUseAllDevices = ({ container, handler: { settings } }: OciSpecInput): boolean =>
   container.security.privileged &&
   (!settings.privilegedWithoutHostDevices || settings.privilegedWithoutHostDevicesAllDevicesAllowed)
+
+/** `linux.seccomp`, where there is a profile. */
+export function buildSeccomp(
+  profile: SeccompProfile | undefined,
+  { capabilities }: Pick<OciProcess, 'capabilities'>,
+  host: HostFacts,
+): Pick<OciSpec['linux'], 'seccomp'> {
+  if (profile === undefined) return {}
+  return { seccomp: resolveSeccomp(profile, { ...host, capabilities: capabilities.bounding }) }
+}
 
 /** Where sandboxed runtimes and NRI-like tools look for the pod: containerd's names. */
 export function sandboxAnnotations({ id, spec }: SandboxRecord): Record<string, string> {

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { sampleHandler } from '../sample-handler.ts'
+import { defaultSeccompProfile } from '../seccomp/default-profile.ts'
 import { buildInitSpec } from './init-spec.ts'
 import { sampleHost, sampleInput } from './sample-input.ts'
 
@@ -12,6 +13,7 @@ const input = {
   namespaces,
   host: sampleHost,
   cgroupsPath: '/kubepods/pod1/init',
+  seccomp: undefined,
 }
 
 test("a pod's init has a PID namespace of its own in the pod's others, and no rights", () => {
@@ -52,4 +54,13 @@ test('the container that those of a sandboxed runtime live in has their CPU, and
     'io.kubernetes.cri.sandbox-id': pod.id,
   })
   expect(buildInitSpec({ ...input, sandbox: pod }).annotations).not.toHaveProperty(['dev.gvisor.a'])
+})
+
+test("it has the sandbox's filter of system calls, as a process without capabilities", () => {
+  expect(buildInitSpec(input).linux.seccomp).toBeUndefined()
+  const { seccomp } = buildInitSpec({ ...input, seccomp: defaultSeccompProfile }).linux
+  const names = seccomp?.syscalls.flatMap((rule) => rule.names)
+  expect(seccomp?.defaultAction).toBe('SCMP_ACT_ERRNO')
+  expect(names).toContain('waitid')
+  expect(names).not.toContain('mount')
 })

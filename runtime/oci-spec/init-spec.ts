@@ -2,8 +2,9 @@ import type { IdMapping } from '#lib/id-mappings.ts'
 import type { RuntimeHandler } from '../handler.ts'
 import type { SandboxRecord } from '../pod-sandbox/record.ts'
 import type { HostFacts, PodUserNamespace } from '../ports.ts'
+import type { SeccompProfile } from '../seccomp/profile.ts'
 import { allowedAnnotations } from './allowed-annotations.ts'
-import { buildNamespaces, type ContainerNamespaces, sandboxAnnotations } from './build-spec.ts'
+import { buildNamespaces, buildSeccomp, type ContainerNamespaces, sandboxAnnotations } from './build-spec.ts'
 import type { OciProcess, OciSpec } from './oci-spec.ts'
 import { allowedOomScoreAdj } from './process.ts'
 import { ociMappings } from './user-namespace.ts'
@@ -19,9 +20,12 @@ export interface InitSpecInput {
   readonly host: HostFacts
   /** From `cgroupsPath`. */
   readonly cgroupsPath: string
+  /** Undefined: no filter. */
+  readonly seccomp: SeccompProfile | undefined
 }
 
 const NOBODY = 65535
+const noCapabilities = { bounding: [], effective: [], permitted: [] }
 /** As kubelet has it for the pause container: killed after everything else of the pods. */
 const OOM_SCORE_ADJ = -998
 
@@ -40,7 +44,7 @@ export function buildInitSpec(input: InitSpecInput): OciSpec {
       args: ['/init', '-P'],
       env: [],
       cwd: '/',
-      capabilities: { bounding: [], effective: [], permitted: [] },
+      capabilities: noCapabilities,
       rlimits: [{ type: 'RLIMIT_NOFILE', ...host.nofileLimit }],
       noNewPrivileges: true,
       oomScoreAdj: allowedOomScoreAdj(OOM_SCORE_ADJ, host),
@@ -84,6 +88,7 @@ export function buildInitSpec(input: InitSpecInput): OciSpec {
       },
       maskedPaths: [],
       readonlyPaths: [],
+      ...buildSeccomp(input.seccomp, { capabilities: noCapabilities }, host),
     },
   }
 }

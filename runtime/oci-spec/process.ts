@@ -14,11 +14,11 @@ const DEFAULT_PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sb
 /** What of a container's config.json its own and every exec's process is made from. */
 export type ProcessInput = Pick<
   OciSpecInput,
-  'container' | 'sandbox' | 'image' | 'user' | 'host' | 'hostname' | 'defaults'
+  'container' | 'sandbox' | 'image' | 'user' | 'host' | 'hostname' | 'defaults' | 'apparmorProfile'
 >
 
 export function buildProcess(input: ProcessInput): OciProcess {
-  const { container, sandbox, image, user, host, defaults } = input
+  const { container, sandbox, image, user, host, defaults, apparmorProfile } = input
   const { security } = container
   return {
     terminal: container.tty,
@@ -34,6 +34,7 @@ export function buildProcess(input: ProcessInput): OciProcess {
     ),
     rlimits: limits(defaults, host),
     noNewPrivileges: security.noNewPrivileges,
+    ...(apparmorProfile === undefined ? {} : { apparmorProfile }),
     oomScoreAdj: allowedOomScoreAdj(container.resources.oomScoreAdj, host),
   }
 }

@@ -80,6 +80,9 @@ export const sampleHost: HostFacts = {
   nofileLimit: { soft: 1024, hard: 524_288 },
   swapLimits: true,
   hugepageSizes: ['2MB'],
+  architecture: 'amd64',
+  kernel: [6, 12],
+  seccomp: true,
 }
 
 export const sampleInput: OciSpecInput = {
@@ -111,6 +114,8 @@ export const sampleInput: OciSpecInput = {
   defaults: sampleDefaults,
   hostname: 'node-1',
   cgroupsPath: '/kubepods/pod1/container-1',
+  seccomp: undefined,
+  apparmorProfile: undefined,
 }
 
 /** The sample with parts of its container replaced. */

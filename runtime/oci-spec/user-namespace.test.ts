@@ -29,6 +29,7 @@ test('the init of a shared PID namespace is in it too, as an id that it has', ()
   const small = { ...user, mappings: { ...mappings, gids: { ...mappings.gids, length: 1000 } } }
   const { linux, process } = buildInitSpec({
     handler: sampleInput.handler,
+    seccomp: undefined,
     ...{ sandbox, programPath: '/init', rootfsPath: '/r', host: sampleHost, cgroupsPath: '/c' },
     namespaces: { ...sampleInput.namespaces, user: small },
   })

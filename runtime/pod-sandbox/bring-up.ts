@@ -1,4 +1,5 @@
 import { CriError } from '#lib/errors.ts'
+import { seccompProfileOf } from '../confinement.ts'
 import type { NamespacePaths, NewNamespaces } from '../namespaces-port.ts'
 import { cgroupsPath } from '../oci-spec/cgroups-path.ts'
 import { buildInitSpec } from '../oci-spec/init-spec.ts'
@@ -89,9 +90,10 @@ async function attach(
 async function startInit(
   sandbox: SandboxRecord,
   namespaces: NamespacePaths,
-  { ports, host, options }: RuntimeContext,
+  context: RuntimeContext,
 ): Promise<{ readonly init: Process; readonly monitor: Process }> {
   const { id, spec } = sandbox
+  const { ports, host, options } = context
   const path = cgroupsPath(spec.cgroupParent, id, host.cgroupDriver)
   const started = await ports.monitor.create({
     id,
@@ -104,6 +106,7 @@ async function startInit(
       namespaces: { ...namespaces, user: podUserNamespace(sandbox, namespaces.user) },
       host,
       cgroupsPath: path,
+      seccomp: await seccompProfileOf(spec, spec.handler, context),
     }),
     cgroupsPath: path,
     tty: false,

@@ -35,6 +35,12 @@ export interface PodResources {
   readonly containers: Resources | undefined
 }
 
+/** What a process is to be confined by, of seccomp or of AppArmor (api.proto, SecurityProfile). */
+export type SecurityProfile =
+  | { readonly type: 'RuntimeDefault' | 'Unconfined' }
+  /** The path of a seccomp profile, or the name of an AppArmor profile that is loaded. */
+  | { readonly type: 'Localhost'; readonly reference: string }
+
 export type StringMap = { readonly [key: string]: string }
 
 /** What was asked for, as JSON can hold it: two requests are the same if their specs are equal. */
@@ -64,6 +70,8 @@ export interface SandboxSpec {
     readonly user?: IdMappings
   }
   readonly privileged: boolean
+  /** Of processes of the sandbox itself. */
+  readonly seccomp?: SecurityProfile
 }
 
 /** A pid alone may be another process by now; with its start time (field 22 of /proc/PID/stat) it may not. */

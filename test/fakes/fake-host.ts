@@ -2,8 +2,8 @@ import type { CheckpointDescription } from '#runtime/checkpoint-port.ts'
 import type { ContainerRecord } from '#runtime/container/record.ts'
 import type { ContainerEdits, HookFile } from '#runtime/injection-port.ts'
 import type { NamespacePaths } from '#runtime/namespaces-port.ts'
+import type { PodConnection } from '#runtime/pod-ports-port.ts'
 import type { Process, SandboxRecord, StringMap } from '#runtime/pod-sandbox/record.ts'
-import type { PodConnection } from '#runtime/ports.ts'
 import type { CgroupUsage, InterfaceUsage, WrittenUsage } from '#runtime/usage-port.ts'
 
 export interface FakeContainer {
@@ -58,6 +58,9 @@ export class FakeHost {
   /** What every CDI device says beside its name. */
   cdiEdits: Partial<ContainerEdits> = {}
   hookFiles: readonly HookFile[] = []
+  /** By path. */
+  readonly textFiles = new Map<string, string>()
+  readonly apparmor = { enabled: true, hasParser: true, loaded: new Set<string>() }
   readonly #changed = new Set<() => void>()
   #now = 0
   /** How often cgroups were looked into. */

@@ -8,18 +8,19 @@ import type {
   ObjectLocks,
   PodCgroups,
   PodNetwork,
-  PodPorts,
   Records,
   RuntimePorts,
   SandboxFiles,
 } from '#runtime/ports.ts'
 import type { ImageRootfs } from '#runtime/rootfs-port.ts'
 import type { UsageCounters } from '#runtime/usage-port.ts'
+import { fakeAppArmor } from './fake-apparmor.ts'
 import { fakeCheckpoints } from './fake-checkpoints.ts'
 import type { FakeHost } from './fake-host.ts'
 import { fakeImageVolumes } from './fake-image-volumes.ts'
 import { fakeMappedMounts } from './fake-mapped-mounts.ts'
 import { FakeMonitor } from './fake-monitor.ts'
+import { fakePodPorts } from './fake-pod-ports.ts'
 
 export const busybox: LocalImage = {
   id: `sha256:${'b'.repeat(64)}`,
@@ -50,6 +51,7 @@ export function fakePorts(host: FakeHost, image: LocalImage = busybox): RuntimeP
     monitor: new FakeMonitor(host),
     checkpoints: fakeCheckpoints(host, image),
     hostPaths: fakeHostPaths(host),
+    apparmor: fakeAppArmor(host),
     locks: fakeLocks(host),
     hooks: { files: async () => host.hookFiles },
     classes: { blockIo: () => ({ weight: 500 }), rdt: (name) => ({ closID: name }) },
@@ -114,16 +116,6 @@ function fakeNetwork(host: FakeHost): PodNetwork {
     status: async () => ({ ready: true }),
     leftovers: async () => [...host.attachments.keys()],
     collectGarbage: async () => undefined,
-  }
-}
-
-function fakePodPorts(host: FakeHost): PodPorts {
-  return {
-    async connect(netnsPath, port) {
-      const listener = host.listeners.get(`${netnsPath ?? 'host'}:${port}`)
-      if (listener === undefined) throw new CriError('unavailable', `port ${port}: nobody listens`)
-      return listener()
-    },
   }
 }
 
@@ -210,6 +202,11 @@ function fakeHostPaths(host: FakeHost): HostPaths {
     allDevices: async () => [
       { path: '/dev/kmsg', type: 'c', major: 1, minor: 11, mode: 0o644, uid: 0, gid: 0, permissions: 'rwm' },
     ],
+    async readFile(path) {
+      const text = host.textFiles.get(path)
+      if (text === undefined) throw new CriError('invalid-argument', 'it does not exist')
+      return text
+    },
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Log } from '#lib/log.ts'
+import type { ConfinementSettings } from '#runtime/confinement.ts'
 import type { ContainerDefaults } from '#runtime/container-defaults.ts'
 import type { HandlerSettings } from '#runtime/handler.ts'
 import type { MountSettings } from '#runtime/mount-settings.ts'
@@ -19,6 +20,12 @@ export interface RuntimeLab {
   readonly warnings: readonly string[]
   /** A new daemon on the same host and records, not yet recovered. */
   restart(): RuntimeLab
+}
+
+const noSettings: ConfinementSettings = {
+  unsetSeccomp: { type: 'Unconfined' },
+  privilegedSeccomp: { type: 'Unconfined' },
+  apparmorProfile: undefined,
 }
 
 /** A runtime on fakes of all its ports, with handlers of any name. */
@@ -54,6 +61,7 @@ export function runtimeLab(
       handler: (name) => sampleHandler(name, settings[name]),
       mounts: { ...fakeMountSettings, ...mounts },
       userNamespaceProblem: '',
+      confinement: noSettings,
       hostname: () => 'node',
       defaults: { ...sampleDefaults, ...defaults },
       nowNs: host.nowNs,
