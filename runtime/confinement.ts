@@ -23,6 +23,19 @@ interface Request {
 
 type Context = Pick<RuntimeContext, 'ports' | 'host' | 'options'>
 
+/** What confines a container. */
+export async function confinementOf(
+  request: Request,
+  handlerName: string,
+  context: Context,
+): Promise<{ readonly seccomp: SeccompProfile | undefined; readonly apparmorProfile: string | undefined }> {
+  const [seccomp, apparmorProfile] = await Promise.all([
+    seccompProfileOf(request, handlerName, context),
+    apparmorProfileOf(request, context),
+  ])
+  return { seccomp, apparmorProfile }
+}
+
 /** The seccomp profile of a process; undefined: no filter. Throws where the one that is wanted can't be had here. */
 export async function seccompProfileOf(
   { privileged, seccomp }: Request,

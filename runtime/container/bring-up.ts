@@ -1,6 +1,6 @@
 import { CriError, invalidArgument } from '#lib/errors.ts'
 import type { OpenedCheckpoint } from '../checkpoint-port.ts'
-import { apparmorProfileOf, seccompProfileOf } from '../confinement.ts'
+import { confinementOf } from '../confinement.ts'
 import { buildOciSpec, type ContainerNamespaces } from '../oci-spec/build-spec.ts'
 import { cgroupsPath } from '../oci-spec/cgroups-path.ts'
 import { classLimits, withClassLimits } from '../oci-spec/resource-classes.ts'
@@ -59,22 +59,17 @@ export async function bringUpContainer(
     defaultMounts(context),
     findDevices(record, sandbox.spec, context),
     readInjections(record, context),
-    seccompProfileOf(spec.security, record.handler, context),
-    apparmorProfileOf(spec.security, context),
+    confinementOf(spec.security, record.handler, context),
     makeLogDirectory(record, sandbox, context),
   ])
   const mounted = ports.rootfs.mount(id, record.imageId, checkpoint?.upperDirectory, userNamespace)
   const imageSources = mountImageVolumes(record, userNamespace, context)
   // None may still act when a failure of another is torn down.
   await Promise.allSettled([foreign, mounted, imageSources])
-  const [sources, defaults, hostDevices, injections, seccomp, apparmorProfile] = await foreign
+  const [sources, defaults, hostDevices, injections, confinement] = await foreign
   const rootfsPath = await mounted
   const volumes = await imageDefinedMounts(record, image, defaults, context)
-  const [passwd, group] = await Promise.all([
-    ports.rootfs.readFile(id, '/etc/passwd'),
-    ports.rootfs.readFile(id, '/etc/group'),
-  ])
-  const user = resolveUser(spec.security.user, image.config.user, passwd, group)
+  const user = await userOf(record, image, context)
   const mapped = await mappedSources(record, sources, userNamespace, context)
   const path = cgroupsPath(sandbox.spec.cgroupParent, id, host.cgroupDriver)
   const files = options.sandboxPaths(sandbox.id)
@@ -100,7 +95,7 @@ export async function bringUpContainer(
     host,
     hostname: options.hostname(),
     cgroupsPath: path,
-    ...{ seccomp, apparmorProfile },
+    ...confinement,
   })
   const ociSpec = inject(withClassLimits(built, limits), injections, spec, sandbox.spec)
   if (checkpoint !== undefined) requireMounts(checkpoint, ociSpec)
@@ -113,6 +108,19 @@ export async function bringUpContainer(
   })
   if (mapped.size > 0) await ports.mappedMounts.remove(id) // The container has mounts of its own now.
   return { user, ...started }
+}
+
+/** Names are those of the mounted image. */
+async function userOf(
+  { id, spec }: ContainerRecord,
+  { config }: LocalImage,
+  { ports }: RuntimeContext,
+): Promise<ResolvedUser> {
+  const [passwd, group] = await Promise.all([
+    ports.rootfs.readFile(id, '/etc/passwd'),
+    ports.rootfs.readFile(id, '/etc/group'),
+  ])
+  return resolveUser(spec.security.user, config.user, passwd, group)
 }
 
 /** The files of a checkpoint have ids of another user namespace, or of none. */
