@@ -10,7 +10,7 @@ export const OWN_PROFILE = 'cri-ts-default'
 
 /**
  * The profile of containers that ask for no other: all that files' permissions and capabilities allow, but for what
- * would change or tell of the host. Equal in effect to containerd's, see docs/decisions/0011-apparmor-profile.md.
+ * would change or tell of the host. Equal in effect to containerd's, see docs/decisions/0013-apparmor-profile.md.
  */
 export function ownAppArmorProfile({ has, daemonProfile }: AppArmorHost): string {
   // ABI 3.0: a later one would also mediate what the rules below don't speak of, such as user namespaces.
