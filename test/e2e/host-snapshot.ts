@@ -170,7 +170,7 @@ const output = (program: string, ...args: readonly string[]): readonly string[] 
     .filter((line) => line !== '')
 
 /** What is looked at may go away meanwhile. */
-function attempt<T>(look: () => T, otherwise: T): T {
+export function attempt<T>(look: () => T, otherwise: T): T {
   try {
     return look()
   } catch {

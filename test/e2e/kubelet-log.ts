@@ -19,10 +19,13 @@ const TOLERATED: readonly RegExp[] = [
   // It watches the cgroups of the whole machine, and its kernel's log: others' come and go.
   /Failed to watch directory "\/sys\/fs\/cgroup\//,
   /"Partial failure issuing cadvisor.ContainerInfoV2"/,
+  // It asks for its own cgroup before it has looked at it.
+  /"Failed to get system container stats" err="failed to get cgroup stats for .* unknown container/,
+  /"Eviction manager: failed to construct signal" err="system container \\"pods\\" not found in metrics"/,
   /exiting analyzeLines. OOM events will not be reported/,
   // It reads on from a client's connection that it has closed itself, and tells when a client of port-forward leaves.
   /"Error on socket receive" err="read tcp 127\.0\.0\.1:10250->.* use of closed network connection"/,
-  /"Error proxying data from client to backend" err=".*: websocket: close 1006 \(abnormal closure\)/,
+  /"Error proxying data from client to backend" err=".*: (?:websocket: close 1006|read: connection reset by peer)/,
   // cri-ts has no metrics yet, which the feature PodAndContainerStatsFromCRI (alpha) asks for beside the statistics.
   /ListMetricDescriptors is not implemented by this version of cri-ts/,
   // What the pods of the tests are there for.

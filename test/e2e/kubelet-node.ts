@@ -13,8 +13,9 @@ import type { Manifest } from './kubelet-pods.ts'
 import { startLeakCheck } from './leak-check.ts'
 import { until } from './until.ts'
 
+const VOLUMES = '/var/lib/kubelet/pods'
 /** Where kubelet keeps what pods have. */
-const OF_PODS = ['/var/log/pods', '/var/log/containers', '/var/lib/kubelet/pods']
+const OF_PODS = ['/var/log/pods', '/var/log/containers', VOLUMES]
 const STOPPED_WITHIN_MS = 60_000
 /** kubelet collects dead containers and sandboxes once a minute. */
 const COLLECTED_WITHIN_MS = 150_000
@@ -114,15 +115,16 @@ async function removeAllPods({ daemon, kubelet }: Node, collects: boolean): Prom
   const sandboxes = async (): Promise<readonly Message[]> => (await daemon.rpc('ListPodSandbox'))['items']
   const isStopped = ({ state }: Message): boolean => state === 'SANDBOX_NOTREADY'
   await until('all pods are stopped', async () => (await sandboxes()).every(isStopped), STOPPED_WITHIN_MS)
-  const cgroups = () =>
-    kubeletCgroups()
-      .flatMap(directoriesBelow)
-      .filter((path) => /\/pod[0-9a-f-]+$/.test(path))
-  await until("kubelet has removed the pods' cgroups", () => cgroups().length === 0, STOPPED_WITHIN_MS)
+  const cgroups = () => kubeletCgroups().flatMap(directoriesBelow).filter(isOfPod)
+  const theirs = () => [...cgroups(), ...readdirSync(VOLUMES)]
+  await until('kubelet has removed what pods had', () => theirs().length === 0, STOPPED_WITHIN_MS)
   if (!collects) return kubelet.removeSandboxes()
   const left = async () => [...(await sandboxes()), ...OF_PODS.flatMap((directory) => readdirSync(directory))]
   await until('kubelet has removed all', async () => (await left()).length === 0, COLLECTED_WITHIN_MS)
 }
+
+/** By the driver: `podUID`, `kubepods-besteffort-podUID.slice`. */
+const isOfPod = (cgroup: string): boolean => /[/-]pod[0-9a-f_-]+(?:\.slice)?$/.test(cgroup)
 
 const errorsOf = ({ log }: Daemon): readonly string[] =>
   log()

@@ -36,7 +36,7 @@ export const podDirectory = (uid: string): string => `/var/lib/kubelet/pods/${ui
 export const cgroupsNamed = (uid: string): readonly string[] =>
   kubeletCgroups()
     .flatMap(directoriesBelow)
-    .filter((path) => path.endsWith(`/pod${uid}`))
+    .filter((path) => new RegExp(`[/-]pod${uid}(?:\\.slice)?$`).test(path))
 
 /** The numbers of the lines in the log and in the file before it; none when they change at the moment. */
 export function aroundRotation(directory: string): readonly number[] {

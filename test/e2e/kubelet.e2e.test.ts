@@ -123,7 +123,8 @@ function settings(node: () => Node): void {
     const { pid } = await running('limited')
     expect(limitsOf(pid)).toEqual({ memory: `${64 << 20}`, cpu: '50000 100000' })
     const { directory } = memoryCgroup(pid)
-    expect(directory).toContain(`${kubeletCgroup()}/kubepods/burstable/pod${metadata.uid}/`)
+    expect(directory).toContain(kubeletCgroup())
+    expect(directory).toMatch(new RegExp(`kubepods[/-]burstable[/-]pod${metadata.uid}(?:\\.slice)?/`))
     expect(Number(readFileSync(`/proc/${pid}/oom_score_adj`, 'utf8'))).toBeGreaterThan(900)
   })
 
