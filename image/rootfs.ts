@@ -9,7 +9,6 @@ import {
   openSync,
   readFileSync,
   renameSync,
-  rmdirSync,
   rmSync,
   statSync,
 } from 'node:fs'
@@ -19,6 +18,7 @@ import { hostIdOf, type IdMappings } from '#lib/id-mappings.ts'
 import { openInRoot, unmount } from '#linux/libc.ts'
 import { mappedOverlayMounter } from '#linux/mapped-overlay.ts'
 import { isMounted, type OverlayLayers, overlayMounter } from '#linux/overlay.ts'
+import { removeMountPoint } from '#linux/remove-mount-point.ts'
 import type { LocalImage } from '#runtime/ports.ts'
 import type { ImageRootfs } from '#runtime/rootfs-port.ts'
 import { directoryInRoot } from './copy-tree.ts'
@@ -84,7 +84,7 @@ export function createRootfs(options: RootfsOptions): ImageRootfs {
 
     async remove(containerId) {
       await unmount(mountPointOf(containerId))
-      removeDirectory(mountPoint(containerId))
+      removeMountPoint(mountPoint(containerId))
       await removeUserHome(userHome(containerId))
       records.removeRootfs(containerId)
       trash.discard(ownDirectory(containerId))
@@ -192,15 +192,7 @@ function makeUserHome(home: string, { uids, gids }: IdMappings): void {
 
 async function removeUserHome(home: string): Promise<void> {
   for (const name of ['layers', 'rootfs']) await unmount(join(home, name))
-  for (const path of [join(home, 'layers'), join(home, 'rootfs'), home]) removeDirectory(path)
-}
-
-function removeDirectory(path: string): void {
-  try {
-    rmdirSync(path)
-  } catch (error) {
-    if (errnoOf(error) !== 'ENOENT') throw error
-  }
+  for (const path of [join(home, 'layers'), join(home, 'rootfs'), home]) removeMountPoint(path)
 }
 
 /** Nothing outside the root is opened, and of what is inside only a file, by way of O_PATH: opening a device acts. */

@@ -93,6 +93,16 @@ test('its removal leaves what is mounted in the volume, though the volume is sha
   }
 })
 
+test('a removal that finds more mounted than it can take away deletes nothing of the volume', async () => {
+  await mounts.mount(request('volume'))
+  await mounts.mount(request('volume')) // Over the first.
+  await expect(mounts.remove('c')).rejects.toThrow('EBUSY')
+  expect(readFileSync(join(directory, 'volume/file'), 'utf8')).toBe('content')
+  await mounts.remove('c')
+  expect([mountsHere(), mounts.leftovers()]).toEqual([[], []])
+  expect(readFileSync(join(directory, 'volume/file'), 'utf8')).toBe('content')
+})
+
 test("what can not be mapped below a volume is left as it is, to be nobody's", async () => {
   mount('proc', join(directory, 'volume/below'), 'proc', 0)
   try {
