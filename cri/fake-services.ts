@@ -57,8 +57,7 @@ export function fakeServices(
       remove: async (id) => did(undefined, 'remove', container(id).id),
       get: container,
       list: () => containers,
-      update: async (id, resources, annotations) =>
-        did(undefined, 'update', container(id).id, resources, annotations),
+      update: async (id, resources) => did(undefined, 'update', container(id).id, resources),
       reopenLog: async (id) => did(undefined, 'reopenLog', container(id).id),
       checkpoint: async (id, location, timeoutMs) =>
         did(undefined, 'checkpoint', container(id).id, location, timeoutMs),

@@ -37,7 +37,7 @@ export interface ContainerService {
   get(id: string): ContainerRecord
   list(): readonly ContainerRecord[]
   /** Merges what is given (not zero) into the container's resources; `spec.resources` of the record then has them. */
-  update(id: string, resources: Resources, annotations: { readonly [key: string]: string }): Promise<void>
+  update(id: string, resources: Resources): Promise<void>
   /** Throws failed-precondition when it does not run. */
   reopenLog(id: string): Promise<void>
   /** Writes its state to an archive at an absolute path; it runs on. Throws failed-precondition when it does not run. */

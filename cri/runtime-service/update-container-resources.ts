@@ -13,7 +13,8 @@ export function updateContainerResources(
 ): Handler<UpdateContainerResourcesRequest, UpdateContainerResourcesResponse> {
   return async (request) => {
     ignored(request.windows, 'this is Linux')
-    await containers.update(request.containerId, convertResources(request.linux), { ...request.annotations })
+    ignored(request.annotations, 'no resource of ours is told by one')
+    await containers.update(request.containerId, convertResources(request.linux))
     return {}
   }
 }

@@ -182,7 +182,7 @@ export const operations: readonly Operation[] = [
     kind: 'changes',
     prepare: running(),
     act: ({ runtime }, { containerId }) =>
-      runtime.containers.update(containerId, { ...containerSpec().resources, memoryLimitBytes: 1 << 20 }, {}),
+      runtime.containers.update(containerId, { ...containerSpec().resources, memoryLimitBytes: 1 << 20 }),
   },
   {
     name: 'UpdatePodSandboxResources',

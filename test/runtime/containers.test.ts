@@ -144,13 +144,13 @@ test('one that was killed for memory says so, one that lost its monitor is Unkno
 
 test('what runs can be updated and its log reopened; what has exited cannot', async () => {
   const id = await start()
-  await containers().update(id, { ...noResources, memoryLimitBytes: 5 << 20 }, {})
+  await containers().update(id, { ...noResources, memoryLimitBytes: 5 << 20 })
   expect(containers().get(id).spec.resources.memoryLimitBytes).toBe(5 << 20)
   await containers().reopenLog(id)
 
   await containers().stop(id, 0)
   const refused = { kind: 'failed-precondition', message: `container ${id} is exited, not running` }
-  await expect(containers().update(id, noResources, {})).rejects.toMatchObject(refused)
+  await expect(containers().update(id, noResources)).rejects.toMatchObject(refused)
   await expect(containers().reopenLog(id)).rejects.toMatchObject(refused)
 })
 

@@ -15,7 +15,7 @@ beforeEach(async () => {
 })
 
 const update = (changes: Partial<typeof noResources>) =>
-  lab.runtime.containers.update(id, { ...noResources, ...changes }, {})
+  lab.runtime.containers.update(id, { ...noResources, ...changes })
 const resources = () => lab.runtime.containers.get(id).spec.resources
 const updates = () => lab.host.containers.get(id)?.updates
 
