@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { z } from 'zod'
 import { describeError } from '#lib/errors.ts'
+import { parseExact } from '#lib/exact-json.ts'
 import type { BaseSpec } from '#runtime/handler.ts'
 
 const shape = z.looseObject({
@@ -39,8 +40,9 @@ const shape = z.looseObject({
 /** The base spec in a file, or what is wrong with it. */
 export function readBaseSpec(path: string): { readonly spec: BaseSpec } | { readonly problem: string } {
   try {
-    const parsed = shape.safeParse(JSON.parse(readFileSync(path, 'utf8')))
-    if (parsed.success) return { spec: parsed.data as BaseSpec } // JSON holds nothing undefined.
+    const text = readFileSync(path, 'utf8')
+    const parsed = shape.safeParse(JSON.parse(text))
+    if (parsed.success) return { spec: parseExact(text) as BaseSpec } // RLIM_INFINITY is no double.
     const [issue] = parsed.error.issues
     return { problem: `${issue?.path.join('.') || 'the whole'}: ${issue?.message}` }
   } catch (error) {

@@ -43,6 +43,12 @@ test('every key of a handler is taken over', () => {
   )
 })
 
+test('a base spec keeps numbers that no double holds', () => {
+  const text =
+    '{"process":{"rlimits":[{"type":"RLIMIT_CORE","soft":18446744073709551615,"hard":18446744073709551615}]}}'
+  expect(JSON.stringify(crun('base_spec = "DIRECTORY/base.json"', text)?.baseSpec)).toBe(text)
+})
+
 test.for([
   ['create_timeout = "0"', 'create_timeout is "0": it must be a duration'],
   ['create_timeout = "soon"', 'create_timeout is "soon": it must be a duration'],
