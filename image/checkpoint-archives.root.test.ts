@@ -100,6 +100,11 @@ test('an image made of an archive is a checkpoint, by its content', async () => 
   const id = await lab.images.store.add(imageSource(made, { tags: ['localhost/saved:1'] }), never)
   expect(archives.isCheckpoint(id)).toBe(true)
   expect(archives.isCheckpoint(await addImage(lab))).toBe(false)
+  const linked = buildImage({
+    layers: [[{ name: 'config.dump', type: 'symlink', linkName: '/proc/self/status' }]],
+    config: {},
+  })
+  expect(archives.isCheckpoint(await lab.images.store.add(imageSource(linked, {}), never))).toBe(false)
   const opened = await archives.open('c2', 'localhost/saved:1')
   expect(opened.images).toEqual(['busybox'])
   expect(readdirSync(opened.upperDirectory)).toEqual(['written'])

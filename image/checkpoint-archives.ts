@@ -1,4 +1,4 @@
-import { mkdirSync, statSync, writeFileSync } from 'node:fs'
+import { lstatSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join, posix } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { CriError } from '#lib/errors.ts'
@@ -84,7 +84,10 @@ function layerOf(images: CheckpointArchivesOptions['store'], reference: string):
     return undefined
   const layer = images.onlyLayer(image)
   if (layer === undefined) return undefined
-  return statSync(join(layer, 'config.dump'), { throwIfNoEntry: false }) === undefined ? undefined : layer
+  // A link of the image's would lead to the host's files, which may hang.
+  return lstatSync(join(layer, 'config.dump'), { throwIfNoEntry: false })?.isFile() === true
+    ? layer
+    : undefined
 }
 
 function writeDumps(directory: string, description: CheckpointDescription): void {
