@@ -5,6 +5,7 @@ import { WorkerHostPaths } from './host-paths.ts'
 const worker = new URL(
   `data:text/javascript,${encodeURIComponent(`
     import { parentPort } from 'node:worker_threads'
+    parentPort.postMessage('loaded')
     parentPort.on('message', ({ path }) => {
       if (path.startsWith('/hang')) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
       if (path === '/crash') throw new Error('out of luck')
@@ -142,4 +143,24 @@ test('the real worker looks at the real host', async () => {
   expect(device).toMatchObject({ path: '/dev/nil', type: 'c', major: 1, minor: 3, permissions: 'rw' })
   expect((await paths.allDevices()).map(({ path }) => path)).toContain('/dev/null')
   await expect(paths.mountSource('srv')).rejects.toMatchObject({ kind: 'invalid-argument' })
+})
+
+test('a worker that is slow to load is not ended before it has: koffi would take the process with it', async () => {
+  const slow = `
+    import { BroadcastChannel, parentPort } from 'node:worker_threads'
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200)
+    new BroadcastChannel('slow-worker').postMessage('is whole')
+    parentPort.postMessage('loaded')`
+  const told = Promise.withResolvers<unknown>()
+  const channel = new BroadcastChannel('slow-worker')
+  channel.onmessage = ({ data }: { data: unknown }) => told.resolve(data)
+  await using paths = new WorkerHostPaths({
+    worker: new URL(`data:text/javascript,${encodeURIComponent(slow)}`),
+    deadlineMs: 1000,
+  })
+  const asked = paths.mountSource('/a')
+  vi.advanceTimersByTime(1000)
+  await expect(asked).rejects.toMatchObject({ kind: 'deadline-exceeded' })
+  expect(await told.promise).toBe('is whole')
+  channel.close()
 })

@@ -21,6 +21,8 @@ export type HostPathsRequest =
 export type HostPathsAnswer =
   | { readonly result: undefined | string | MountSource | readonly HostDevice[] }
   | { readonly error: { readonly kind: ErrorKind; readonly message: string } }
+/** The first message of a worker, before its answers. */
+export const LOADED = 'loaded'
 
 export interface HostPathsOptions {
   readonly deadlineMs?: number
@@ -63,6 +65,7 @@ export class WorkerHostPaths implements HostPaths, AsyncDisposable {
   readonly #waiting = new Set<Job>()
   readonly #idle = new Map<Worker, NodeJS.Timeout>()
   readonly #ending = new Set<Promise<unknown>>()
+  readonly #loading = new Set<Worker>()
   readonly #looks = new Map<Worker, Look>()
 
   constructor({ deadlineMs = 10_000, idleMs = 10_000, worker }: HostPathsOptions = {}) {
@@ -143,6 +146,9 @@ export class WorkerHostPaths implements HostPaths, AsyncDisposable {
       resourceLimits: { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 2 },
     })
     worker.on('error', () => this.#idle.delete(worker)) // Else an idle one's failure would be the daemon's.
+    this.#loading.add(worker)
+    worker.once('message', () => this.#loading.delete(worker))
+    worker.once('exit', () => this.#loading.delete(worker))
     return worker
   }
 
@@ -162,11 +168,13 @@ export class WorkerHostPaths implements HostPaths, AsyncDisposable {
       settle()
       this.#startWaiting()
     }
-    const answered = (answer: HostPathsAnswer): void =>
+    const answered = (answer: HostPathsAnswer | typeof LOADED): void => {
+      if (answer === LOADED) return
       finish(true, () => {
         if ('result' in answer) resolve(answer.result)
         else reject(new CriError(answer.error.kind, answer.error.message))
       })
+    }
     const failed = (cause: unknown): void =>
       finish(false, () => reject(new Error(`the worker that looked at ${request.path} failed`, { cause })))
     const slow = setTimeout(() => this.#holdUp(look), SLOW_MS)
@@ -205,6 +213,11 @@ export class WorkerHostPaths implements HostPaths, AsyncDisposable {
     clearTimeout(this.#idle.get(worker))
     const isIdle = this.#idle.delete(worker)
     worker.unref()
+    if (this.#loading.has(worker)) {
+      // The end of a thread within koffi's own code, which throws then, would be that of the whole process.
+      worker.once('message', () => worker.terminate())
+      return
+    }
     const ended = worker.terminate().finally(() => this.#ending.delete(ended))
     if (isIdle) this.#ending.add(ended)
   }

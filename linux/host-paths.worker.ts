@@ -1,7 +1,7 @@
 import { parentPort } from 'node:worker_threads'
 import { CriError, describeError } from '#lib/errors.ts'
 import { allDevices, devicesOf } from './device-nodes.ts'
-import type { HostPathsAnswer, HostPathsRequest } from './host-paths.ts'
+import type { HostPathsAnswer, HostPathsRequest, LOADED } from './host-paths.ts'
 import { makeLogDirectory } from './log-directory.ts'
 import { mountMappedCopy } from './mapped-copy.ts'
 import { resolveMountSource } from './mount-source.ts'
@@ -11,6 +11,7 @@ import { readSmallFile } from './small-file.ts'
 if (parentPort === null) throw new Error('this file is a worker')
 const port = parentPort
 
+port.postMessage('loaded' satisfies typeof LOADED)
 port.on('message', (request: HostPathsRequest) => port.postMessage(answer(request)))
 
 function answer(request: HostPathsRequest): HostPathsAnswer {
