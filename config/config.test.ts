@@ -49,6 +49,7 @@ const defaults: Config = {
     mounts: { shmSizeBytes: 64 << 20, imageVolumes: 'copy', absentSourcesToReject: [], defaults: [] },
     confinement: {
       unsetSeccomp: { type: 'Unconfined' },
+      restoresImages: false,
       privilegedSeccomp: { type: 'Unconfined' },
       apparmorProfile: undefined,
     },

@@ -5,7 +5,7 @@ import { says } from './key-meta.ts'
 const seccompProfile = z.string().regex(/^(?:unconfined|runtime\/default|\/[^\0]*[^/\0])$/)
 const PROFILES = '"unconfined", "runtime/default", or the absolute path of a JSON file'
 
-/** The keys of [runtime] that are about seccomp and AppArmor. */
+/** The keys of [runtime] that are about how containers are confined. */
 export const confinementKeys = {
   unset_seccomp_profile: seccompProfile
     .default('unconfined')
@@ -22,6 +22,15 @@ export const confinementKeys = {
         'The AppArmor profile that RuntimeDefault means, and that containers have which ask for none; you load it yourself.',
         'the name of a profile that is loaded',
         'cri-ts-default, which the daemon loads',
+      ),
+    ),
+  restore_checkpoint_images: z
+    .boolean()
+    .default(false)
+    .meta(
+      says(
+        "Pods may run images that hold a checkpoint, whose processes have the users, capabilities and seccomp filters that the image says, whatever their pod's security context is: only where all who can push images may be root on the node.",
+        'true or false',
       ),
     ),
   disable_apparmor: z
@@ -41,6 +50,7 @@ export const confinementSettings = (table: Table): ConfinementSettings => ({
   unsetSeccomp: toProfile(table.unset_seccomp_profile),
   privilegedSeccomp: toProfile(table.privileged_seccomp_profile),
   apparmorProfile: table.apparmor_profile,
+  restoresImages: table.restore_checkpoint_images,
 })
 
 function toProfile(value: string): ConfinementSettings['unsetSeccomp'] {

@@ -5,7 +5,7 @@ import { defaultSeccompProfile } from './seccomp/default-profile.ts'
 import { parseSeccompProfile } from './seccomp/parse-profile.ts'
 import type { SeccompProfile } from './seccomp/profile.ts'
 
-/** What the configuration says of seccomp and AppArmor, for all handlers. */
+/** What the configuration says of how containers are confined, for all handlers. */
 export interface ConfinementSettings {
   /** For who asks for no seccomp profile. */
   readonly unsetSeccomp: SecurityProfile
@@ -13,6 +13,8 @@ export interface ConfinementSettings {
   readonly privilegedSeccomp: SecurityProfile
   /** The AppArmor profile that RuntimeDefault means, and that containers have which ask for none; undefined: our own. */
   readonly apparmorProfile: string | undefined
+  /** Whether images may hold checkpoints: their processes go on with the confinement that the image says. */
+  readonly restoresImages: boolean
 }
 
 interface Request {

@@ -1,3 +1,4 @@
+import { posix } from 'node:path'
 import { CriError, invalidArgument, isNotFound } from '#lib/errors.ts'
 import type { OpenedCheckpoint } from '../checkpoint-port.ts'
 import type { OciSpec } from '../oci-spec/oci-spec.ts'
@@ -42,6 +43,7 @@ export async function openCheckpoint(
   { ports, options }: RuntimeContext,
 ): Promise<{ readonly checkpoint: OpenedCheckpoint; readonly image: LocalImage }> {
   requireCheckpoints(handler, options)
+  requireTrust(spec.imageReference, options)
   const checkpoint = await ports.checkpoints.open(id, spec.imageReference)
   for (const reference of checkpoint.images) {
     try {
@@ -64,6 +66,16 @@ export function requireMounts(checkpoint: OpenedCheckpoint, { mounts }: Pick<Oci
   if (missing.length === 0) return
   throw invalidArgument(
     `the checkpoint is of a container with mounts at ${missing.join(', ')}: give mounts with these container_paths`,
+  )
+}
+
+/** CRIU gives processes back what they had: users, capabilities, seccomp filters. Who names a file is root of this node. */
+function requireTrust(reference: string, { confinement }: RuntimeContext['options']): void {
+  if (posix.isAbsolute(reference) || confinement.restoresImages) return
+  throw new CriError(
+    'failed-precondition',
+    `image ${reference} holds a checkpoint, whose processes would not be confined as the pod asks: use another image, ` +
+      'or set runtime.restore_checkpoint_images on a node where who makes images may be root',
   )
 }
 

@@ -15,7 +15,7 @@ export function fakeCheckpoints(host: FakeHost, image: LocalImage): CheckpointAr
       if (!host.checkpoints.has(id)) throw new Error(`nothing is prepared for ${id}`)
       host.archives.set(location, description)
     },
-    isCheckpoint: (reference) => reference.startsWith('/'),
+    isCheckpoint: (reference) => reference.startsWith('/') || reference === 'localhost/saved:1',
     async open(id, reference) {
       if (!reference.endsWith('.tar')) throw invalidArgument(`checkpoint ${reference}: it is no archive`)
       host.checkpoints.add(id)

@@ -26,6 +26,7 @@ const noSettings: ConfinementSettings = {
   unsetSeccomp: { type: 'Unconfined' },
   privilegedSeccomp: { type: 'Unconfined' },
   apparmorProfile: undefined,
+  restoresImages: false,
 }
 
 /** A runtime on fakes of all its ports, with handlers of any name. */

@@ -9,7 +9,7 @@ import { buildImage } from '#test/fixtures/image.ts'
 import { dockerArchive } from '#test/fixtures/image-archive.ts'
 
 /** Checkpoints take a CRIU that runs on this kernel, and OCI runtimes built with it: those of hack/newer. */
-const daemon = useDaemon()
+const daemon = useDaemon({ config: '[runtime]\nrestore_checkpoint_images = true\n' })
 
 const COUNT = 'i=0; while :; do i=$((i+1)); echo $i >/count; echo tick $i; sleep 0.1; done'
 

@@ -55,6 +55,13 @@ test('a container that goes on from a checkpoint is one of the image that it ran
   expect(host.left()).not.toContain(`checkpoint of ${id}`)
 })
 
+test('an image that holds a checkpoint is refused unless the node trusts who makes images', async () => {
+  await expect(containerOn('runc', { imageReference: 'localhost/saved:1' })).rejects.toMatchObject({
+    kind: 'failed-precondition',
+    message: expect.stringContaining('set runtime.restore_checkpoint_images on a node') as string,
+  })
+})
+
 test('a mount that the checkpoint had is asked for by its place', async () => {
   await expect(containerOn('runc', { imageReference: '/with-mounts.tar' })).rejects.toMatchObject({
     kind: 'invalid-argument',

@@ -13,6 +13,7 @@ const settings: ConfinementSettings = {
   unsetSeccomp: { type: 'Unconfined' },
   privilegedSeccomp: { type: 'Unconfined' },
   apparmorProfile: undefined,
+  restoresImages: false,
 }
 const runtimeDefault: SecurityProfile = { type: 'RuntimeDefault' }
 const unconfined: SecurityProfile = { type: 'Unconfined' }
