@@ -215,7 +215,7 @@ export class WorkerHostPaths implements HostPaths, AsyncDisposable {
     worker.unref()
     if (this.#loading.has(worker)) {
       // The end of a thread within koffi's own code, which throws then, would be that of the whole process.
-      worker.once('message', () => worker.terminate())
+      worker.once('message', () => void worker.terminate())
       return
     }
     const ended = worker.terminate().finally(() => this.#ending.delete(ended))
