@@ -29,8 +29,8 @@ export function convertContainerConfig(
       name,
       attempt,
       ...convertImage(config.image),
-      command: [...config.command],
-      args: [...config.args],
+      command: words(config.command, 'command'),
+      args: words(config.args, 'args'),
       workingDirectory: config.workingDir === '' ? '' : absolute(config.workingDir, 'working_dir'),
       env: config.envs.map(convertVariable),
       mounts: config.mounts.map((mount, index) => convertMount(mount, index, host)),
@@ -61,14 +61,23 @@ function convertImage(
   return { imageReference: image.image, userSpecifiedImage: image.userSpecifiedImage }
 }
 
+/** execve(2) ends each at NUL. */
+function words(all: readonly string[], field: string): readonly string[] {
+  const bad = all.findIndex((word) => word.includes('\0'))
+  if (bad < 0) return [...all]
+  throw invalidArgument(`${field}[${bad}] is ${JSON.stringify(all[bad])}: a word of a command has no NUL`)
+}
+
 /** Bytes since cri-api v0.37; config.json is JSON, and execve(2) ends a variable at NUL. */
-function convertVariable({ key, value }: wire.KeyValue): ContainerSpec['env'][number] {
+function convertVariable({ key, value }: wire.KeyValue, index: number): ContainerSpec['env'][number] {
   if (key === '' || /[=\0]/.test(key)) {
-    throw invalidArgument(`environment variable "${key}": a name is not empty and has no = and no NUL`)
+    throw invalidArgument(
+      `envs[${index}].key is ${JSON.stringify(key)}: it is not empty and has no = and no NUL`,
+    )
   }
   if (!isUtf8(value) || value.includes(0)) {
     throw invalidArgument(
-      `environment variable ${key}: its value is not UTF-8 text without NUL, which config.json cannot hold: encode it, as base64 say`,
+      `envs[${index}].value, of ${key}, is not UTF-8 text without NUL, which config.json cannot hold: encode it, as base64 say`,
     )
   }
   return { name: key, value: value.toString() }
@@ -78,11 +87,17 @@ function convertLogPath(logPath: string): string {
   const path = posix.normalize(logPath)
   if (
     logPath === '' ||
-    !(posix.isAbsolute(path) || path.split('/').includes('..') || path.endsWith('/') || path === '.')
+    !(
+      path.includes('\0') ||
+      posix.isAbsolute(path) ||
+      path.split('/').includes('..') ||
+      path.endsWith('/') ||
+      path === '.'
+    )
   ) {
     return logPath === '' ? '' : path
   }
   throw invalidArgument(
-    `log_path is ${logPath}: it must be a file below the pod's log_directory, as web/0.log`,
+    `log_path is ${JSON.stringify(logPath)}: it must be a file below the pod's log_directory, as web/0.log`,
   )
 }

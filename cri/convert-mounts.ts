@@ -27,7 +27,10 @@ export function convertMount(mount: wire.Mount, index: number, { selinux }: Host
     remedy: 'label the volume on the host',
   })
   return {
-    containerPath: absolute(mount.containerPath, `${field}.container_path`),
+    containerPath: belowRoot(
+      absolute(mount.containerPath, `${field}.container_path`),
+      `${field}.container_path`,
+    ),
     ...sourceOf(mount, field),
     readonly: mount.readonly,
     ...recursion(mount, field),
@@ -97,6 +100,11 @@ export function convertDevice(device: wire.Device, index: number): Device {
     hostPath: absolute(device.hostPath, `${field}.host_path`),
     permissions: device.permissions,
   }
+}
+
+function belowRoot(path: string, field: string): string {
+  if (posix.resolve(path) !== '/') return path
+  throw invalidArgument(`${field} is "${path}": give a path below /, which is the image's`)
 }
 
 export function absolute(path: string, field: string): string {

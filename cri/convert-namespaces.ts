@@ -33,7 +33,9 @@ export function convertSandboxNamespaces(options = unsaid): SandboxSpec['namespa
 
 /** Throws invalid-argument for a TARGET that names no container, and for a user namespace of the container's own. */
 export function convertContainerNamespaces(options = unsaid): ContainerSpec['security']['namespaces'] {
-  ignored([options.network, options.ipc], 'a container has those of its sandbox')
+  for (const part of ['network', 'ipc'] as const) {
+    ignored(modes.fromWire(options[part], `${field}.${part}`), 'a container has those of its sandbox')
+  }
   const userNamespace = convertUserNamespace(options.usernsOptions)
   const user = userNamespace === undefined ? {} : { user: userNamespace }
   const pid = modes.fromWire(options.pid, `${field}.pid`)

@@ -3,6 +3,7 @@ import { LinuxContainerSecurityContext, SupplementalGroupsPolicy } from '#proto/
 import type { ContainerSpec, UserRequest } from '#runtime/container/record.ts'
 import { convertAppArmor, convertSeccomp } from './convert-confinement.ts'
 import { convertEnum } from './convert-enum.ts'
+import { absolute } from './convert-mounts.ts'
 import { convertContainerNamespaces } from './convert-namespaces.ts'
 import { checkSelinux, type HostSupport } from './convert-selinux.ts'
 
@@ -33,8 +34,8 @@ export function convertSecurityContext(
     ...(ambient.length === 0 ? {} : { ambientCapabilities: [...ambient] }),
     ...(seccomp === undefined ? {} : { seccomp }),
     ...(apparmor === undefined ? {} : { apparmor }),
-    maskedPaths: [...context.maskedPaths],
-    readonlyPaths: [...context.readonlyPaths],
+    maskedPaths: paths(context.maskedPaths, 'masked_paths'),
+    readonlyPaths: paths(context.readonlyPaths, 'readonly_paths'),
     namespaces: convertContainerNamespaces(context.namespaceOptions),
   }
 }
@@ -53,6 +54,10 @@ function convertUser(context: LinuxContainerSecurityContext): UserRequest {
     ...(policy === 'strict' ? { strictGroups: true } : {}),
   }
 }
+
+/** An OCI runtime would pass over a relative one, and leave the container less confined than asked. */
+const paths = (all: readonly string[], of: string): readonly string[] =>
+  all.map((path, index) => absolute(path, `${field}.${of}[${index}]`))
 
 /** Ids that OCI runtimes take: non-negative 32-bit integers. */
 const MAX_ID = 0x7fff_ffffn

@@ -16,7 +16,7 @@ test.for([
 })
 
 test.for([
-  ['', 'invalid-argument', 'the container id is empty'],
+  ['', 'invalid-argument', 'container_id is empty: name a container'],
   ['ab', 'invalid-argument', 'ambiguous, 3 begin with it'],
   ['x', 'not-found', 'container x not found'],
 ] as const)('"%s" is refused: %s', ([wanted, kind, message]) => {

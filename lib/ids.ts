@@ -9,7 +9,7 @@ export const newId = (): string => randomBytes(32).toString('hex')
  * Throws invalid-argument when it is empty or fits several, not-found when it fits none.
  */
 export function resolveId(what: string, wanted: string, ids: Iterable<string>): string {
-  if (wanted === '') throw invalidArgument(`the ${what} id is empty: name a ${what}`)
+  if (wanted === '') throw invalidArgument(`${what.replaceAll(' ', '_')}_id is empty: name a ${what}`)
   const matches: string[] = []
   for (const id of ids) {
     if (id === wanted) return id

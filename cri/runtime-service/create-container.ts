@@ -20,8 +20,8 @@ export function createContainer(
     const spec = convertContainerConfig(request.config, sandbox.id, host)
     if (spec.security.privileged && !sandbox.spec.privileged) {
       throw invalidArgument(
-        `container ${spec.name} is privileged, but its sandbox ${sandbox.id} is not: ` +
-          "set privileged in the sandbox's linux.security_context too",
+        `container ${spec.name}: linux.security_context.privileged is true, but not of its sandbox ${sandbox.id}: ` +
+          'set it in the config of both, or leave it out',
       )
     }
     within(`container ${spec.name}`, () =>

@@ -52,6 +52,8 @@ const valid: { readonly [name in MethodName]?: { readonly [path: string]: unknow
     'config.linux.securityContext.seccompProfilePath': '',
     'config.linux.securityContext.apparmor.localhostRef': '',
     'config.linux.securityContext.apparmorProfile': '',
+    'config.linux.securityContext.maskedPaths': ['/proc/kcore'],
+    'config.linux.securityContext.readonlyPaths': ['/proc/sys'],
     'config.CDIDevices.0.name': 'vendor.com/gpu=1',
   },
   updateContainerResources: validResources('linux'),

@@ -100,7 +100,9 @@ describe('CreateContainer', () => {
     await expect(async () => fakeRuntimeService().table.createContainer(request, call)).rejects.toMatchObject(
       {
         kind: 'invalid-argument',
-        message: expect.stringContaining('its sandbox s1 is not'),
+        message: expect.stringContaining(
+          'linux.security_context.privileged is true, but not of its sandbox s1',
+        ),
       },
     )
     const { table, journal } = fakeRuntimeService({

@@ -14,7 +14,7 @@ export function updateContainerResources(
   return async (request) => {
     ignored(request.windows, 'this is Linux')
     ignored(request.annotations, 'no resource of ours is told by one')
-    await containers.update(request.containerId, convertResources(request.linux))
+    await containers.update(request.containerId, convertResources(request.linux, 'linux'))
     return {}
   }
 }

@@ -63,11 +63,14 @@ test('an ambient one is added to all sets, and one that is dropped to none', () 
 })
 
 test('an unknown name is refused, with the nearest one', () => {
-  for (const [add, drop] of [[['NET_ADMN'], []] as const, [[], ['NET_ADMN']] as const]) {
+  for (const [field, add, drop] of [
+    ['add_capabilities', ['NET_ADMN'], []],
+    ['drop_capabilities', [], ['NET_ADMN']],
+  ] as const) {
     expect(() => granted(add, drop)).toThrow(
       expect.objectContaining({
         kind: 'invalid-argument',
-        message: 'capability NET_ADMN is unknown: did you mean NET_ADMIN?',
+        message: `linux.security_context.capabilities.${field} has "NET_ADMN", which is no capability: did you mean NET_ADMIN?`,
       }),
     )
   }

@@ -20,9 +20,9 @@ export function resolveCapabilities(
   held: readonly string[],
   defaults: readonly string[],
 ): OciCapabilities {
-  const add = request.addCapabilities.map(fullName)
-  const drop = request.dropCapabilities.map(fullName)
-  const ambient = (request.ambientCapabilities ?? []).map(fullName)
+  const add = fullNames(request.addCapabilities, 'add_capabilities')
+  const drop = fullNames(request.dropCapabilities, 'drop_capabilities')
+  const ambient = fullNames(request.ambientCapabilities ?? [], 'add_ambient_capabilities')
   if (request.privileged) return allSets(held, within(ambient, held))
 
   let granted = new Set<string>(defaults.filter((name) => held.includes(name)))
@@ -49,14 +49,17 @@ const allSets = (names: readonly string[], ambient: readonly string[]): OciCapab
 const within = (wanted: readonly string[], granted: readonly string[]): readonly string[] =>
   granted.filter((name) => wanted.includes(ALL) || wanted.includes(name))
 
+const fullNames = (names: readonly string[], field: string): readonly string[] =>
+  names.map((name) => fullName(name, `linux.security_context.capabilities.${field}`))
+
 /** Kubernetes leaves the CAP_ off; either is taken, in any case. */
-function fullName(name: string): string {
+function fullName(name: string, field: string): string {
   const full = `CAP_${name.toUpperCase().replace(/^CAP_/, '')}`
   const known: readonly string[] = [ALL, ...capabilityNames]
   if (known.includes(full)) return full
   const nearest = nearestName(full, known)
   throw invalidArgument(
-    `capability ${name} is unknown${nearest === undefined ? '' : `: did you mean ${nearest.slice('CAP_'.length)}?`}`,
+    `${field} has ${JSON.stringify(name)}, which is no capability${nearest === undefined ? '' : `: did you mean ${nearest.slice('CAP_'.length)}?`}`,
   )
 }
 

@@ -19,13 +19,13 @@ export function resolveUser(
   if (request.user === '' && request.group !== undefined) {
     throw invalidArgument(`group ${request.group} is given without a user: set run_as_user too`)
   }
-  const [wantedUser = '', wantedGroup, excess] = (request.user || imageUser).split(':')
-  if (excess !== undefined) {
-    throw invalidArgument(`user ${request.user || imageUser} is not of the form USER or USER:GROUP`)
-  }
+  const named = request.user || imageUser
+  const says = `${request.user === '' ? "the image's user" : 'linux.security_context.run_as_username'} is ${named}`
+  const [wantedUser = '', wantedGroup, excess] = named.split(':')
+  if (excess !== undefined) throw invalidArgument(`${says}: it is not of the form USER or USER:GROUP`)
   const groups = parseGroup(group ?? '')
-  const user = findUser(wantedUser || '0', parsePasswd(passwd ?? ''))
-  const gid = request.group ?? (wantedGroup ? findGroup(wantedGroup, groups) : user.gid)
+  const user = findUser(wantedUser || '0', parsePasswd(passwd ?? ''), says)
+  const gid = request.group ?? (wantedGroup ? findGroup(wantedGroup, groups, says) : user.gid)
   const listed = request.strictGroups === true ? [] : groups.filter(isMember(user))
   const additional = new Set([gid, ...listed.map((entry) => entry.gid), ...request.supplementalGroups])
   for (const id of additional) checkId('group', id)
@@ -38,7 +38,7 @@ interface User {
   readonly gid: number
 }
 
-function findUser(wanted: string, users: readonly User[]): User {
+function findUser(wanted: string, users: readonly User[], says: string): User {
   if (isNumber(wanted)) {
     const uid = checkId('user', Number(wanted))
     return users.find((user) => user.uid === uid) ?? { name: undefined, uid, gid: 0 }
@@ -46,19 +46,19 @@ function findUser(wanted: string, users: readonly User[]): User {
   const user = users.find(({ name }) => name === wanted)
   if (user === undefined) {
     throw invalidArgument(
-      `user ${wanted} is not in the image's /etc/passwd: add it there, or give its number`,
+      `${says}: user ${wanted} is not in the image's /etc/passwd: add it there, or give its number`,
     )
   }
   checkId('user', user.uid)
   return user
 }
 
-function findGroup(wanted: string, groups: readonly Group[]): number {
+function findGroup(wanted: string, groups: readonly Group[], says: string): number {
   if (isNumber(wanted)) return Number(wanted)
   const group = groups.find(({ name }) => name === wanted)
   if (group === undefined) {
     throw invalidArgument(
-      `group ${wanted} is not in the image's /etc/group: add it there, or give its number`,
+      `${says}: group ${wanted} is not in the image's /etc/group: add it there, or give its number`,
     )
   }
   return group.gid
