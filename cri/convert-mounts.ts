@@ -92,8 +92,10 @@ export function mountToWire(mount: ContainerMount, volumes: readonly ImageVolume
 /** Throws invalid-argument for paths that are not absolute, and permissions beyond read, write and mknod. */
 export function convertDevice(device: wire.Device, index: number): Device {
   const field = `devices[${index}]`
-  if (!/^[rwm]*$/.test(device.permissions)) {
-    throw invalidArgument(`${field}.permissions is ${device.permissions}: it may have r, w and m`)
+  if (!/^[rwm]+$/.test(device.permissions)) {
+    throw invalidArgument(
+      `${field}.permissions is ${JSON.stringify(device.permissions)}: it has one or more of r, w and m`,
+    )
   }
   return {
     containerPath: absolute(device.containerPath, `${field}.container_path`),

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { CriError, describeError, invalidArgument } from '#lib/errors.ts'
 import { parseQuantity } from '#lib/quantity.ts'
 import type { BlockIo } from '#runtime/resource-classes-port.ts'
+import { deviceNumbers } from './device-nodes.ts'
 
 const quantity = z.union([z.string(), z.number()]).transform((value, context) => {
   const number = numberOf(`${value}`)
@@ -92,7 +93,7 @@ function readClasses(path: string): z.infer<typeof file>['Classes'] {
 function findDevices(pattern: string): readonly Numbers[] {
   return globSync(pattern).flatMap((path) => {
     const stat = statSync(path, { throwIfNoEntry: false })
-    return stat?.isBlockDevice() === true ? [numbersOf(stat.rdev)] : []
+    return stat?.isBlockDevice() === true ? [deviceNumbers(BigInt(stat.rdev))] : []
   })
 }
 
@@ -101,14 +102,5 @@ function numberOf(text: string): number {
     return Number(parseQuantity(text))
   } catch {
     return Number.NaN
-  }
-}
-
-/** As major(3) and minor(3). */
-function numbersOf(device: number): Numbers {
-  const rdev = BigInt(device)
-  return {
-    major: Number(((rdev >> 32n) & 0xfffff000n) | ((rdev >> 8n) & 0xfffn)),
-    minor: Number(((rdev >> 12n) & 0xffffff00n) | (rdev & 0xffn)),
   }
 }
