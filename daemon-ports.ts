@@ -20,9 +20,11 @@ import { createOciRuntime } from '#linux/oci-runtime.ts'
 import { createPodCgroups } from '#linux/pod-cgroups.ts'
 import { createPodPorts } from '#linux/pod-ports.ts'
 import type { ProcessWatcher } from '#linux/process-watcher.ts'
+import { Relabels } from '#linux/relabels.ts'
 import { createResourceClasses } from '#linux/resource-classes.ts'
 import { type FoundHandler, programOf } from '#linux/runtime-handlers.ts'
 import { createSandboxFiles } from '#linux/sandbox-files.ts'
+import { createSelinux } from '#linux/selinux.ts'
 import { createUsageCounters } from '#linux/usage-counters.ts'
 import type { HostFacts, RuntimePorts } from '#runtime/ports.ts'
 import type { Paths } from '#store/paths.ts'
@@ -74,9 +76,7 @@ export function openPorts({
     conmonPath,
     paths: { home: paths.container, exits: paths.exits, containers: paths.containers },
     runtimes: new Map(runtimes),
-    hierarchies,
-    locks,
-    watcher,
+    ...{ hierarchies, locks, watcher },
     attachments: stack.use(new AttachSockets()),
     monitorCgroups: stack.use(
       createMonitorCgroups(
@@ -119,6 +119,7 @@ export function openPorts({
     classes: createResourceClasses({ blockIoConfig: config.runtime.blockioConfig }),
     usage: createUsageCounters(hierarchies),
     apparmor: createAppArmor({ isWanted: !config.runtime.disableApparmor, run }),
+    selinux: createSelinux({ isWanted: config.runtime.enableSelinux, relabels: stack.use(new Relabels()) }),
     hostPaths,
   } satisfies RuntimePorts
 }

@@ -21,7 +21,7 @@ import type { Log } from '#lib/log.ts'
 import { type Command, runCommand } from '#linux/command.ts'
 import { lockDaemon } from '#linux/daemon-lock.ts'
 import { findProgram } from '#linux/find-program.ts'
-import { readHostFacts, selinuxEnabled } from '#linux/host-facts.ts'
+import { readHostFacts } from '#linux/host-facts.ts'
 import { makeEnterable, makePrivate } from '#linux/private-directories.ts'
 import { ProcessWatcher } from '#linux/process-watcher.ts'
 import { findHandlers } from '#linux/runtime-handlers.ts'
@@ -106,7 +106,6 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     runtimeService: runtimeService({
       ...{ sandboxes: runtime.sandboxes, containers: runtime.containers, commands: runtime.commands },
       ...{ stats: runtime.stats, streaming, gate, status },
-      host: { selinux: selinuxEnabled() },
     }),
     imageService: imageService({ store, puller: openPuller(config, store, log), clock }),
     ...{ gate, log },

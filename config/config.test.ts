@@ -54,6 +54,7 @@ const defaults: Config = {
       apparmorProfile: undefined,
     },
     disableApparmor: false,
+    enableSelinux: true,
     handlers: { crun: sampleHandler('crun').settings, runc: sampleHandler('runc').settings },
   },
   image: { registriesDir: undefined },

@@ -41,6 +41,7 @@ export interface Config {
     readonly mounts: MountSettings
     readonly confinement: ConfinementSettings
     readonly disableApparmor: boolean
+    readonly enableSelinux: boolean
     readonly handlers: { readonly [name: string]: HandlerSettings }
   }
   /** Undefined: /etc/containers/certs.d, else /etc/containerd/certs.d. */
@@ -183,6 +184,7 @@ function toConfig(file: FileConfig): Config {
       mounts: mountSettings(runtime),
       confinement: confinementSettings(runtime),
       disableApparmor: runtime.disable_apparmor,
+      enableSelinux: runtime.enable_selinux,
       handlers: Object.fromEntries(handlers),
     },
     image: { registriesDir: image.registries_dir && resolve(image.registries_dir) },

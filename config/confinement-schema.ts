@@ -33,6 +33,15 @@ export const confinementKeys = {
         'true or false',
       ),
     ),
+  enable_selinux: z
+    .boolean()
+    .default(true)
+    .meta(
+      says(
+        'Label pods and their files where the host has SELinux on; without, contexts that are asked for are passed over.',
+        'true or false',
+      ),
+    ),
   disable_apparmor: z
     .boolean()
     .default(false)

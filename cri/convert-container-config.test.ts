@@ -4,7 +4,6 @@ import { convertContainerConfig } from './convert-container-config.ts'
 import { containerSpec } from './fake-services.ts'
 import { populated, validResources, withFields } from './unread-fields.ts'
 
-const noModules = { selinux: false }
 const metadata = { name: 'nginx', attempt: 0 }
 const security = 'linux.securityContext'
 const image = { image: 'sha256:1', annotations: {}, userSpecifiedImage: '', runtimeHandler: '', imageRef: '' }
@@ -52,8 +51,7 @@ const mount = {
   mountOptions: [],
 } as const
 
-const convert = (config: ContainerConfig | undefined, host = noModules) =>
-  convertContainerConfig(config, 's1', host)
+const convert = (config: ContainerConfig | undefined) => convertContainerConfig(config, 's1')
 
 test('a config that says only its name and image is a container of the CRI defaults', () => {
   expect(convert(bare)).toEqual(containerSpec())
@@ -70,7 +68,12 @@ test('every field arrives in the spec', () => {
     args: ['x'],
     workingDirectory: '/srv',
     env: [{ name: 'x', value: 'x' }],
-    mounts: [{ containerPath: '/data', hostPath: '/srv/data', readonly: true, propagation: 'bidirectional' }],
+    mounts: [
+      {
+        ...{ containerPath: '/data', hostPath: '/srv/data', readonly: true, propagation: 'bidirectional' },
+        selinuxRelabel: true,
+      },
+    ],
     devices: [{ containerPath: '/dev/a', hostPath: '/dev/b', permissions: 'rwm' }],
     labels: { '*': 'x' },
     cdiDevices: ['vendor.com/gpu=1', 'vendor.com/nic=a:0'],
@@ -149,29 +152,13 @@ test.for<[ContainerConfig | undefined, string]>([
   )
 })
 
-test('an SELinux context of a privileged container has no effect, and is not refused', () => {
+test('an SELinux context arrives with the parts that are given, one without any does not', () => {
   const options = { user: '', role: '', type: 'spc_t', level: 's0' }
-  const config = full({
-    'mounts.0.selinuxRelabel': false,
-    [`${security}.privileged`]: true,
-    [`${security}.selinuxOptions`]: options,
-  })
-  expect(convert(config, { selinux: true }).security.privileged).toBe(true)
+  const selinuxOf = (value: unknown) =>
+    convert(full({ [`${security}.selinuxOptions`]: value })).security.selinux
+  expect(selinuxOf(options)).toEqual(options)
+  expect(selinuxOf({ user: '', role: '', type: '', level: '' })).toBeUndefined()
 })
-
-test.for([
-  ['mounts.0.selinuxRelabel', true],
-  [`${security}.selinuxOptions`, { user: '', role: '', type: 'spc_t', level: 's0' }],
-] as const)(
-  '%s has nothing to do on a host without SELinux, and is refused on one with it',
-  ([path, value]) => {
-    const config = full({ 'mounts.0.selinuxRelabel': false, [path]: value })
-    expect(convert(config).name).toBe('nginx')
-    expect(() => convert(config, { selinux: true })).toThrow(
-      expect.objectContaining({ kind: 'unimplemented' }),
-    )
-  },
-)
 
 test.for([
   [`${security}.selinuxOptions`, { user: '', role: '', type: '', level: '' }],

@@ -7,16 +7,14 @@ import { convertCdiDevices } from './convert-cdi.ts'
 import { absolute, convertDevice, convertMount } from './convert-mounts.ts'
 import { convertResources } from './convert-resources.ts'
 import { convertSecurityContext } from './convert-security-context.ts'
-import type { HostSupport } from './convert-selinux.ts'
 import { convertStopSignal } from './convert-stop-signal.ts'
 import { ignored } from './ignored.ts'
-import { within } from './refuse.ts'
+import { within } from './within.ts'
 
 /** `sandboxId` is a full id. Throws invalid-argument for what is wrong, unimplemented for what is not done yet. */
 export function convertContainerConfig(
   config: wire.ContainerConfig | undefined,
   sandboxId: string,
-  host: HostSupport,
 ): ContainerSpec {
   if (config === undefined) throw invalidArgument('config is missing: it says which container to create')
   const { name, attempt } = config.metadata ?? { name: '', attempt: 0 }
@@ -33,7 +31,7 @@ export function convertContainerConfig(
       args: words(config.args, 'args'),
       workingDirectory: config.workingDir === '' ? '' : absolute(config.workingDir, 'working_dir'),
       env: config.envs.map(convertVariable),
-      mounts: config.mounts.map((mount, index) => convertMount(mount, index, host)),
+      mounts: config.mounts.map(convertMount),
       devices: config.devices.map(convertDevice),
       ...(cdiDevices.length === 0 ? {} : { cdiDevices }),
       labels: { ...config.labels },
@@ -44,7 +42,7 @@ export function convertContainerConfig(
       tty: config.tty,
       stopSignal: convertStopSignal(config.stopSignal),
       resources: convertResources(config.linux?.resources),
-      security: convertSecurityContext(config.linux?.securityContext, host),
+      security: convertSecurityContext(config.linux?.securityContext),
     }
   })
 }

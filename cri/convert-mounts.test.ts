@@ -9,7 +9,7 @@ const image: ImageSpec = {
   userSpecifiedImage: 'model:1',
 }
 const volume: Mount = { ...empty, containerPath: '/model', readonly: true, image, imageSubPath: 'weights/v1' }
-const convert = (mount: Mount) => convertMount(mount, 0, { selinux: false })
+const convert = (mount: Mount) => convertMount(mount, 0)
 
 test('an image volume is a read-only mount without a host path', () => {
   expect(convert(volume)).toEqual({

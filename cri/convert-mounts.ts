@@ -6,8 +6,6 @@ import { convertEnum } from './convert-enum.ts'
 import { convertMountMappings, idMappingsToWire } from './convert-id-mappings.ts'
 import { convertImageMount, imageToWire } from './convert-image-mount.ts'
 import { convertMountOptions } from './convert-mount-options.ts'
-import type { HostSupport } from './convert-selinux.ts'
-import { refuse } from './refuse.ts'
 
 const propagations = convertEnum({
   private: wire.MountPropagation.PROPAGATION_PRIVATE,
@@ -15,17 +13,9 @@ const propagations = convertEnum({
   bidirectional: wire.MountPropagation.PROPAGATION_BIDIRECTIONAL,
 })
 
-/**
- * Throws invalid-argument for a path that is not absolute, unimplemented for what would be lost or weaken the container.
- * selinux_relabel without SELinux on the host has nothing to do, as in containerd.
- */
-export function convertMount(mount: wire.Mount, index: number, { selinux }: HostSupport): ContainerMount {
+/** Throws invalid-argument for a path that is not absolute, and for what contradicts itself. */
+export function convertMount(mount: wire.Mount, index: number): ContainerMount {
   const field = `mounts[${index}]`
-  refuse(mount.selinuxRelabel && selinux, {
-    field: `${field}.selinux_relabel`,
-    what: 'relabelling',
-    remedy: 'label the volume on the host',
-  })
   return {
     containerPath: belowRoot(
       absolute(mount.containerPath, `${field}.container_path`),
@@ -35,6 +25,7 @@ export function convertMount(mount: wire.Mount, index: number, { selinux }: Host
     readonly: mount.readonly,
     ...recursion(mount, field),
     propagation: propagations.fromWire(mount.propagation, `${field}.propagation`),
+    ...(mount.selinuxRelabel ? { selinuxRelabel: true } : {}),
     ...optionsOf(mount, `${field}.mount_options`),
     ...mappingsOf(mount, field),
   }
@@ -78,7 +69,7 @@ export function mountToWire(mount: ContainerMount, volumes: readonly ImageVolume
     containerPath: mount.containerPath,
     hostPath: mount.hostPath,
     readonly: mount.readonly,
-    selinuxRelabel: false,
+    selinuxRelabel: mount.selinuxRelabel ?? false,
     propagation: propagations.toWire(mount.propagation),
     uidMappings: idMappingsToWire(mount.idMappings?.uids),
     gidMappings: idMappingsToWire(mount.idMappings?.gids),

@@ -59,6 +59,7 @@ test('every field arrives in the spec', () => {
     annotations: { '*': 'x' },
     cgroupParent: 'x',
     sysctls: { 'net.core.somaxconn': '1' },
+    selinux: { user: 'x', role: 'x', type: 'x', level: 's0' },
     resources: { overhead: resources, containers: resources },
     namespaces: { network: 'pod', pid: 'container', ipc: 'node' },
     privileged: true,

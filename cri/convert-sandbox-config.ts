@@ -8,11 +8,11 @@ import { absolute } from './convert-mounts.ts'
 import { convertSandboxNamespaces } from './convert-namespaces.ts'
 import { convertPodResources } from './convert-pod-resources.ts'
 import { requireUserOfGroup } from './convert-security-context.ts'
-import { checkSelinux } from './convert-selinux.ts'
+import { convertSelinux } from './convert-selinux.ts'
 import { convertShmSize } from './convert-shm-size.ts'
 import { convertSysctls } from './convert-sysctls.ts'
 import { ignored } from './ignored.ts'
-import { within } from './refuse.ts'
+import { within } from './within.ts'
 
 const noLinux = wire.LinuxPodSandboxConfig.decode(new Uint8Array())
 const noSecurity = wire.LinuxSandboxSecurityContext.decode(new Uint8Array())
@@ -37,6 +37,7 @@ export function convertSandboxConfig(
     const resources = convertPodResources(linux, 'linux.')
     ignoreSandboxProcess(securityContext)
     const seccomp = convertSeccomp(securityContext)
+    const selinux = convertSelinux(securityContext.selinuxOptions, 'linux.security_context.selinux_options')
     return {
       metadata,
       handler,
@@ -57,6 +58,7 @@ export function convertSandboxConfig(
       namespaces,
       privileged: securityContext.privileged,
       ...(seccomp === undefined ? {} : { seccomp }),
+      ...(selinux === undefined ? {} : { selinux }),
     }
   })
 }
@@ -82,11 +84,6 @@ function convertMetadata(metadata: wire.PodSandboxMetadata | undefined): PodMeta
  * containers bring their own. The init of a shared PID namespace is nobody already, with neither capability nor file.
  */
 function ignoreSandboxProcess(context: wire.LinuxSandboxSecurityContext): void {
-  // For its form only: the containers' own count.
-  checkSelinux(context.selinuxOptions, 'linux.security_context.selinux_options', {
-    privileged: context.privileged,
-    host: { selinux: false },
-  })
   ignored(context.apparmor, 'no process')
   ignored(context.readonlyRootfs, 'no root file system')
   ignored(context.supplementalGroups, 'no process')

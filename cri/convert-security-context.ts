@@ -5,7 +5,7 @@ import { convertAppArmor, convertSeccomp } from './convert-confinement.ts'
 import { convertEnum } from './convert-enum.ts'
 import { absolute } from './convert-mounts.ts'
 import { convertContainerNamespaces } from './convert-namespaces.ts'
-import { checkSelinux, type HostSupport } from './convert-selinux.ts'
+import { convertSelinux } from './convert-selinux.ts'
 
 const field = 'linux.security_context'
 const unsaid = LinuxContainerSecurityContext.decode(new Uint8Array())
@@ -15,13 +15,12 @@ const policies = convertEnum({
   strict: SupplementalGroupsPolicy.Strict,
 })
 
-/** Throws unimplemented for what would leave the container less confined than asked, invalid-argument for what is wrong. */
+/** Throws invalid-argument for what is wrong. */
 export function convertSecurityContext(
   context: LinuxContainerSecurityContext = unsaid,
-  host: HostSupport,
 ): ContainerSpec['security'] {
   const { privileged, capabilities } = context
-  checkSelinux(context.selinuxOptions, `${field}.selinux_options`, { privileged, host })
+  const selinux = convertSelinux(context.selinuxOptions, `${field}.selinux_options`)
   const [seccomp, apparmor] = [convertSeccomp(context), convertAppArmor(context)]
   const ambient = capabilities?.addAmbientCapabilities ?? []
   return {
@@ -34,6 +33,7 @@ export function convertSecurityContext(
     ...(ambient.length === 0 ? {} : { ambientCapabilities: [...ambient] }),
     ...(seccomp === undefined ? {} : { seccomp }),
     ...(apparmor === undefined ? {} : { apparmor }),
+    ...(selinux === undefined ? {} : { selinux }),
     maskedPaths: paths(context.maskedPaths, 'masked_paths'),
     readonlyPaths: paths(context.readonlyPaths, 'readonly_paths'),
     namespaces: convertContainerNamespaces(context.namespaceOptions),

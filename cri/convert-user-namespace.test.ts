@@ -115,7 +115,6 @@ test('container and sandbox have the same user namespace', () => {
   }
 })
 
-const host = { apparmor: false, selinux: false }
 const mount = (changes: Partial<wire.Mount>) => ({
   ...wire.Mount.decode(new Uint8Array()),
   containerPath: '/data',
@@ -124,10 +123,10 @@ const mount = (changes: Partial<wire.Mount>) => ({
 })
 
 test('the mappings of a mount arrive and are echoed', () => {
-  const converted = convertMount(mount({ uidMappings: [uids], gidMappings: [gids] }), 0, host)
+  const converted = convertMount(mount({ uidMappings: [uids], gidMappings: [gids] }), 0)
   expect(converted.idMappings).toEqual(user)
   expect(mountToWire(converted)).toMatchObject({ uidMappings: [uids], gidMappings: [gids] })
-  expect(convertMount(mount({}), 0, host)).not.toHaveProperty('idMappings')
+  expect(convertMount(mount({}), 0)).not.toHaveProperty('idMappings')
 })
 
 test.for<[Partial<wire.Mount>, string]>([
@@ -147,7 +146,7 @@ test.for<[Partial<wire.Mount>, string]>([
     'mounts[0].propagation is PROPAGATION_BIDIRECTIONAL, which a mount with uidMappings',
   ],
 ])('a mount whose ids cannot be mapped so is refused by its field: %#', ([changes, message]) => {
-  expect(() => convertMount(mount(changes), 0, host)).toThrow(
+  expect(() => convertMount(mount(changes), 0)).toThrow(
     expect.objectContaining({ kind: 'invalid-argument', message: expect.stringContaining(message) }),
   )
 })

@@ -126,7 +126,6 @@ export function fakeRuntimeService(
   gate = openGate(),
 ) {
   const services = fakeServices(given)
-  const host = { selinux: false }
   const asked: StreamingRequest[] = []
   const streaming = {
     urlFor(request: StreamingRequest) {
@@ -134,7 +133,7 @@ export function fakeRuntimeService(
       return `http://127.0.0.1:1/${request.kind}/token`
     },
   }
-  const table = runtimeService({ ...services, streaming, status, gate, host })
+  const table = runtimeService({ ...services, streaming, status, gate })
   return { ...services, table, asked }
 }
 

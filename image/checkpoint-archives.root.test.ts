@@ -57,7 +57,7 @@ test('a container goes on with what it has written, changed and removed', async 
   expect(opened.images).toEqual(['sha256:1', 'busybox'])
   expect(opened.bindDestinations).toEqual(['/data'])
   expect(readFileSync(join(opened.imagesDirectory, 'core-1.img'), 'utf8')).toBe('core')
-  const restored = await lab.images.rootfs.mount('c2', image, opened.upperDirectory)
+  const restored = await lab.images.rootfs.mount('c2', image, { written: opened.upperDirectory })
   await archives.remove('c2')
 
   expect(listing(restored)).toEqual(listing(root))

@@ -6,7 +6,7 @@ import { mappedOverlayMounter } from '#linux/mapped-overlay.ts'
 import { namesIn } from '#linux/names-in.ts'
 import { isMounted, mountReadonlyOverlay } from '#linux/overlay.ts'
 import { removeMountPoint } from '#linux/remove-mount-point.ts'
-import type { ImageVolumes } from '#runtime/image-volumes-port.ts'
+import type { ImageVolumeRequest, ImageVolumes } from '#runtime/image-volumes-port.ts'
 import type { ImageRecords } from './image-records.ts'
 import type { ImageStore } from './image-source.ts'
 import type { LayerStore } from './layer-store.ts'
@@ -31,7 +31,9 @@ export function createImageVolumes({
   layers,
   records,
 }: ImageVolumesOptions): ImageVolumes {
-  const mountMapped = mappedOverlayMounter(({ lower }, target) => mountReadonlyOverlay(lower, target))
+  const mountMapped = mappedOverlayMounter(({ lower, selinuxLabel }, target) =>
+    mountReadonlyOverlay(lower, target, selinuxLabel),
+  )
 
   /** The layers of a volume, base first; from then on they stay, and `leftovers` knows of it. */
   function keepLayers(owner: string, imageId: string): readonly string[] {
@@ -48,7 +50,7 @@ export function createImageVolumes({
     home: string,
     name: string,
     seen: readonly string[],
-    userNamespace: string | undefined,
+    { userNamespace, selinuxLabel }: Pick<ImageVolumeRequest, 'userNamespace' | 'selinuxLabel'>,
   ): Promise<void> {
     const target = join(home, name)
     const empty = ['empty', 'empty-too'].map((each) => join(home, each))
@@ -56,16 +58,22 @@ export function createImageVolumes({
     const [top = '', ...below] = seen.length > 1 ? seen : [...seen, ...empty]
     const lower = [top, ...below] as const
     const staging = join(home, `layers-of-${name}`)
-    if (userNamespace === undefined) mountReadonlyOverlay(lower, target)
-    else await mountMapped({ layers: { lower, upper: '', work: '' }, target, userNamespace, staging })
+    if (userNamespace === undefined) mountReadonlyOverlay(lower, target, selinuxLabel)
+    else
+      await mountMapped({
+        layers: { lower, upper: '', work: '', selinuxLabel },
+        target,
+        userNamespace,
+        staging,
+      })
   }
 
   return {
-    async mount(containerId, { index, imageId, subPath, userNamespace }) {
+    async mount(containerId, { index, imageId, subPath, ...how }) {
       const home = join(directory, containerId)
       const target = join(home, `${index}`)
       const paths = keepLayers(`${containerId}/${index}`, imageId)
-      if (!isMounted(target)) await mountLayers(home, `${index}`, visibleLayers(paths), userNamespace)
+      if (!isMounted(target)) await mountLayers(home, `${index}`, visibleLayers(paths), how)
       return subPath === '' ? target : directoryIn(target, subPath)
     },
 

@@ -35,7 +35,7 @@ test("the files of an image belong to the namespace's ids, and what changes is k
   await using lab = openImageLab()
   const { rootfs } = lab.images
   const id = await lab.images.store.add(imageSource(image), never)
-  const root = await rootfs.mount('c1', id, undefined, user())
+  const root = await rootfs.mount('c1', id, { userNamespace: user() })
   expect(statSync(root)).toMatchObject({ uid: 200_004, gid: 300_000 })
   expect(statSync(join(root, 'a'))).toMatchObject({ uid: 200_005, gid: 300_006 })
   expect(statSync(join(root, 'b'))).toMatchObject({ uid: 200_000, gid: 300_000 })
@@ -43,7 +43,7 @@ test("the files of an image belong to the namespace's ids, and what changes is k
   expect(lstatSync(join(root, 'a'))).toMatchObject({ uid: 200_005, gid: 300_006 })
   expect(await rootfs.readFile('c1', '/a')).toBe('changed')
   await rootfs.unmount('c1')
-  expect(await rootfs.mount('c1', id, undefined, user())).toBe(root)
+  expect(await rootfs.mount('c1', id, { userNamespace: user() })).toBe(root)
   expect(readFileSync(join(root, 'a'), 'utf8')).toBe('changed')
   const plain = await rootfs.mount('c2', id)
   expect([statSync(join(plain, 'a')).uid, readFileSync(join(plain, 'a'), 'utf8')]).toEqual([5, 'a'])
@@ -54,14 +54,16 @@ test("the files of an image belong to the namespace's ids, and what changes is k
 test('it is mounted where its root can get to it, and nobody else', async () => {
   await using lab = openImageLab()
   const id = await lab.images.store.add(imageSource(image), never)
-  const root = await lab.images.rootfs.mount('c1', id, undefined, user())
+  const root = await lab.images.rootfs.mount('c1', id, { userNamespace: user() })
   expect(statSync(join(root, '..'))).toMatchObject({ uid: 200_000, gid: 300_000, mode: 0o040700 })
 })
 
 test('an image of no layer has one, too', async () => {
   await using lab = openImageLab()
   const id = await lab.images.store.add(imageSource(buildImage({ layers: [] })), never)
-  expect(statSync(await lab.images.rootfs.mount('c1', id, undefined, user()))).toMatchObject({ uid: 200_000 })
+  expect(statSync(await lab.images.rootfs.mount('c1', id, { userNamespace: user() }))).toMatchObject({
+    uid: 200_000,
+  })
 })
 
 test.for([1, 2])('an image volume of %i layers shows the ids of the namespace', async (count) => {

@@ -67,13 +67,14 @@ export function createRootfs(options: RootfsOptions): ImageRootfs {
       throw new CriError('not-found', `image ${reference} is not here: pull it first`)
     },
 
-    async mount(containerId, imageId, written, user) {
+    async mount(containerId, imageId, { written, userNamespace: user, selinuxLabel } = {}) {
       const target = user === undefined ? mountPoint(containerId) : userMountPoint(containerId)
       if (isMounted(target)) return target
       const paths = layersOf(containerId, imageId, options)
       if (user !== undefined) makeUserHome(userHome(containerId), user.mappings)
       mkdirSync(target, { recursive: true, mode: 0o711 })
-      const overlay = prepare(ownDirectory(containerId), paths, { written, mappings: user?.mappings })
+      const own = prepare(ownDirectory(containerId), paths, { written, mappings: user?.mappings })
+      const overlay = { ...own, selinuxLabel }
       const staging = join(userHome(containerId), 'layers')
       if (user === undefined) mountOverlay(overlay, target)
       else await mountMappedOverlay({ layers: overlay, target, userNamespace: user.path, staging })

@@ -3,6 +3,7 @@ import { CriError, type ErrorKind, errnoOf } from '#lib/errors.ts'
 import type { MountSource, MountSourceRequest } from '#runtime/ports.ts'
 import { MS_NODEV, MS_NOEXEC, MS_NOSUID, mountFlags } from './libc.ts'
 import { mountOf } from './mountinfo.ts'
+import { selinuxLabelOf } from './selinux-label.ts'
 
 type Propagation = NonNullable<MountSource['propagation']>
 
@@ -13,7 +14,7 @@ type Propagation = NonNullable<MountSource['propagation']>
  */
 export function resolveMountSource(
   hostPath: string,
-  { propagates = false, mustExist = false }: MountSourceRequest = {},
+  { propagates = false, mustExist = false, labelled = false }: MountSourceRequest = {},
 ): MountSource {
   if (!hostPath.startsWith('/')) {
     throw new CriError(
@@ -23,7 +24,10 @@ export function resolveMountSource(
   }
   const path = explain(hostPath, () => existing(hostPath) ?? (mustExist ? missing(hostPath) : made(hostPath)))
   const kind = kindOf(explain(hostPath, () => statSync(path)))
-  const source = { path, kind, restrictions: explain(hostPath, () => restrictionsOf(mountFlags(path))) }
+  const source = {
+    ...{ path, kind, restrictions: explain(hostPath, () => restrictionsOf(mountFlags(path))) },
+    ...(labelled ? { selinuxLabel: explain(hostPath, () => selinuxLabelOf(Buffer.from(path))) } : {}),
+  }
   if (!propagates) return source
   return { ...source, propagation: propagationOf(path, readFileSync('/proc/self/mountinfo', 'utf8')) }
 }

@@ -10,8 +10,10 @@ export interface OverlayLayers {
   readonly upper: string
   /** Empty, beside `upper` on its file system. */
   readonly work: string
+  /** What SELinux is to see on all its files. */
+  readonly selinuxLabel?: string | undefined
 }
-type ReadonlyLayers = Pick<OverlayLayers, 'lower'>
+type ReadonlyLayers = Pick<OverlayLayers, 'lower' | 'selinuxLabel'>
 
 /** What mount(2) takes of options: a page with its end. */
 const OPTIONS_LIMIT_BYTES = 4095
@@ -34,9 +36,9 @@ export function overlayMounter(): (layers: OverlayLayers, target: string) => voi
 }
 
 /** Mounts directories over each other, top first, at least two: nobody can write there, and it holds no devices. */
-export function mountReadonlyOverlay(lower: readonly string[], target: string): void {
+export function mountReadonlyOverlay(lower: readonly string[], target: string, selinuxLabel?: string): void {
   const [top = '', ...below] = lower
-  mountOverlay({ lower: [top, ...below] }, target, [], MS_RDONLY | MS_NOSUID | MS_NODEV)
+  mountOverlay({ lower: [top, ...below], selinuxLabel }, target, [], MS_RDONLY | MS_NOSUID | MS_NODEV)
 }
 
 /** True when `path` is a directory that something is mounted on. */
@@ -75,7 +77,7 @@ const tooManyLayers = ({ lower }: ReadonlyLayers, target: string, options: strin
       `and mount(2) takes ${OPTIONS_LIMIT_BYTES}: build the image with fewer layers`,
   )
 
-function overlayOptions(
+export function overlayOptions(
   layers: OverlayLayers | ReadonlyLayers,
   lower: readonly string[],
   extra: readonly string[],
@@ -86,6 +88,8 @@ function overlayOptions(
     'index=off',
     'metacopy=off',
     'redirect_dir=nofollow',
+    // In quotes, for the commas between its categories.
+    ...(layers.selinuxLabel === undefined ? [] : [`context="${layers.selinuxLabel}"`]),
     ...extra,
   ].join(',')
 }

@@ -13,6 +13,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { SandboxFiles } from '#runtime/ports.ts'
 import { createSandboxFiles } from './sandbox-files.ts'
+import { selinuxLabelOf } from './selinux-label.ts'
 
 let directory: string
 let files: SandboxFiles
@@ -63,4 +64,11 @@ test('what files are left of is known, also before there were any', async () => 
   expect(files.leftovers()).toEqual(['a'])
   await files.remove('a')
   expect(files.leftovers()).toEqual([])
+})
+
+test('with SELinux every file of the pod and its /dev/shm have the label', async () => {
+  const selinuxLabel = 'system_u:object_r:container_file_t:s0'
+  await files.create('a', { ...plain, shmSizeBytes: 1 << 20, initRootfs: true, selinuxLabel })
+  for (const name of ['hosts', 'hostname', 'resolv.conf', 'shm', 'init-rootfs'])
+    expect(selinuxLabelOf(Buffer.from(at(name))), name).toBe(selinuxLabel)
 })

@@ -7,11 +7,12 @@ import type { DnsConfig } from '#runtime/pod-sandbox/record.ts'
 import type { SandboxFiles } from '#runtime/ports.ts'
 import { MS_NODEV, MS_NOEXEC, MS_NOSUID, mount, unmount } from './libc.ts'
 import { namesIn } from './names-in.ts'
+import { setSelinuxLabel } from './selinux-label.ts'
 
 /** The files of a pod under `directory`/ID: resolv.conf, hosts, hostname, and a tmpfs of its own for /dev/shm. */
 export function createSandboxFiles(directory: string): SandboxFiles {
   return {
-    async create(id, { hostname, dns, shmSizeBytes, initRootfs, mappings }) {
+    async create(id, { hostname, dns, shmSizeBytes, initRootfs, mappings, selinuxLabel }) {
       const home = join(directory, id)
       mkdirSync(home, { recursive: true, mode: 0o700 })
       writeFileSync(join(home, 'hostname'), `${hostname === '' ? hostHostname() : hostname}\n`)
@@ -20,15 +21,8 @@ export function createSandboxFiles(directory: string): SandboxFiles {
       else writeFileSync(join(home, 'resolv.conf'), resolvConf(dns))
       if (initRootfs) mkdirSync(join(home, 'init-rootfs'))
       if (mappings !== undefined) giveToRootOf(mappings, home)
-      if (shmSizeBytes === undefined) return
-      mkdirSync(join(home, 'shm'))
-      mount(
-        'shm',
-        join(home, 'shm'),
-        'tmpfs',
-        MS_NOSUID | MS_NODEV | MS_NOEXEC,
-        `mode=1777,size=${shmSizeBytes}${mappings === undefined ? '' : ownerOptions(mappings)}`,
-      )
+      if (shmSizeBytes !== undefined) mountShm(home, shmSizeBytes, mappings)
+      if (selinuxLabel !== undefined) labelFiles(home, selinuxLabel)
     },
 
     async remove(id) {
@@ -38,6 +32,22 @@ export function createSandboxFiles(directory: string): SandboxFiles {
 
     leftovers: () => namesIn(directory),
   }
+}
+
+function mountShm(home: string, sizeBytes: number, mappings: IdMappings | undefined): void {
+  mkdirSync(join(home, 'shm'))
+  mount(
+    'shm',
+    join(home, 'shm'),
+    'tmpfs',
+    MS_NOSUID | MS_NODEV | MS_NOEXEC,
+    `mode=1777,size=${sizeBytes}${mappings === undefined ? '' : ownerOptions(mappings)}`,
+  )
+}
+
+/** What is made in /dev/shm later has the level of who made it: the kernel does that. */
+function labelFiles(home: string, label: string): void {
+  for (const name of readdirSync(home)) setSelinuxLabel(Buffer.from(join(home, name)), label)
 }
 
 /** The pod's own files and their directory, made just now: it is for its root as for the host's, and for no one else. */

@@ -6,6 +6,8 @@ export interface ImageVolumeRequest {
   readonly subPath: string
   /** Where the user namespace is pinned that its files' ids are mapped by, if they are. */
   readonly userNamespace?: string | undefined
+  /** What its files are labelled as; undefined where SELinux is off. */
+  readonly selinuxLabel?: string | undefined
 }
 
 /** Images that containers mount as volumes: read-only, their layers kept while they are mounted. */

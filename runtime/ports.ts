@@ -11,6 +11,7 @@ import type { PodPorts } from './pod-ports-port.ts'
 import type { DnsConfig, PodMetadata, PortMapping, SandboxRecord, StringMap } from './pod-sandbox/record.ts'
 import type { ResourceClasses } from './resource-classes-port.ts'
 import type { ImageRootfs } from './rootfs-port.ts'
+import type { Selinux } from './selinux-port.ts'
 import type { UsageCounters } from './usage-port.ts'
 
 /**
@@ -66,6 +67,8 @@ export interface SandboxFilesRequest {
   readonly initRootfs: boolean
   /** To whose root they belong: of the pod's user namespace; undefined where it has none. */
   readonly mappings?: IdMappings | undefined
+  /** What they are labelled as; left out where SELinux is off. */
+  readonly selinuxLabel?: string
 }
 
 /** The files that every container of a pod mounts: see SandboxPaths. */
@@ -137,6 +140,8 @@ export interface MountSourceRequest {
   readonly propagates?: boolean
   /** A missing one is refused. */
   readonly mustExist?: boolean
+  /** Whether the answer is to say its SELinux label. */
+  readonly labelled?: boolean
 }
 
 /** Where a mount's source really is. */
@@ -148,6 +153,8 @@ export interface MountSource {
   readonly restrictions: readonly ('nosuid' | 'nodev' | 'noexec')[]
   /** How the mount that it lies on passes later mounts on (mount_namespaces(7)). */
   readonly propagation?: 'private' | 'slave' | 'shared'
+  /** Undefined where it has none. */
+  readonly selinuxLabel?: string | undefined
 }
 
 export interface HostDevice {
@@ -200,6 +207,7 @@ export interface RuntimePorts {
   readonly checkpoints: CheckpointArchives
   readonly hostPaths: HostPaths
   readonly apparmor: AppArmor
+  readonly selinux: Selinux
   readonly locks: ObjectLocks
   readonly cdi: CdiDevices
   readonly classes: ResourceClasses

@@ -1,21 +1,21 @@
 import type { LocalImage, PodUserNamespace } from './ports.ts'
 import type { WrittenUsage } from './usage-port.ts'
 
+export interface RootfsRequest {
+  /** A directory with what it is to have written already, in overlayfs's form; it is taken over. */
+  readonly written?: string | undefined
+  /** The pod's: the ids of the image's files are mapped by it, and what is written belongs to ids of its own. */
+  readonly userNamespace?: PodUserNamespace | undefined
+  /** What all files in it are labelled as; undefined where SELinux is off. */
+  readonly selinuxLabel?: string | undefined
+}
+
 /** Images as containers see them. */
 export interface ImageRootfs {
   /** The local image of a reference (id, digest or name); throws not-found, saying to pull it. */
   resolve(reference: string): Promise<LocalImage>
-  /**
-   * Mounts a writable root file system of the image for the container, and answers its path. `written`: a directory
-   * with what it is to have written already, in overlayfs's form; it is taken over. With a pod's user namespace the ids
-   * of the image's files are mapped by it, and what is written belongs to ids of its own.
-   */
-  mount(
-    containerId: string,
-    imageId: string,
-    written?: string,
-    userNamespace?: PodUserNamespace,
-  ): Promise<string>
+  /** Mounts a writable root file system of the image for the container, and answers its path. */
+  mount(containerId: string, imageId: string, request?: RootfsRequest): Promise<string>
   /** Keeps what the container wrote. */
   unmount(containerId: string): Promise<void>
   /** Unmounts it and deletes what the container wrote. */

@@ -8,7 +8,13 @@ import type {
   Resources,
   UserRequest,
 } from '#runtime/container/record.ts'
-import type { PodResources, SandboxRecord, SandboxSpec } from '#runtime/pod-sandbox/record.ts'
+import type {
+  PodResources,
+  SandboxRecord,
+  SandboxSpec,
+  SelinuxLabels,
+  SelinuxOptions,
+} from '#runtime/pod-sandbox/record.ts'
 
 /**
  * What a stored record must have for the runtime to live with it. Keys that this version does not know may be there.
@@ -46,6 +52,17 @@ const securityProfile = z.union([
   z.looseObject({ type: z.literal('Localhost'), reference: z.string() }),
 ])
 
+const selinuxOptions = z.looseObject({
+  user: z.string(),
+  role: z.string(),
+  type: z.string(),
+  level: z.string(),
+} satisfies ShapeOf<SelinuxOptions>)
+const selinuxLabels = z.looseObject({
+  process: z.string(),
+  mount: z.string(),
+} satisfies ShapeOf<SelinuxLabels>)
+
 const sandboxSpec = z.looseObject({
   metadata: z.looseObject({ name: z.string(), uid: z.string(), namespace: z.string(), attempt: int }),
   handler: z.string(),
@@ -74,6 +91,7 @@ const sandboxSpec = z.looseObject({
   }) as z.ZodType<SandboxSpec['namespaces']>,
   privileged: z.boolean(),
   seccomp: securityProfile.optional(),
+  selinux: selinuxOptions.optional(),
 } satisfies ShapeOf<SandboxSpec>)
 
 export const sandboxRecordSchema = z.looseObject({
@@ -81,6 +99,7 @@ export const sandboxRecordSchema = z.looseObject({
   spec: sandboxSpec as z.ZodType<SandboxSpec>,
   updatedResources: podResources.optional() as z.ZodType<PodResources | undefined>,
   hasInit: z.boolean().optional(),
+  selinux: selinuxLabels.optional(),
   createdAtNs: decimal,
   state: z.discriminatedUnion('phase', [
     z.looseObject({ phase: z.literal('creating') }),
@@ -100,6 +119,7 @@ const containerMount = z.looseObject({
   recursiveReadonly: z.boolean().optional(),
   propagation: z.enum(['private', 'host-to-container', 'bidirectional']),
   options: strings.optional(),
+  selinuxRelabel: z.boolean().optional(),
   image: z
     .looseObject({ reference: z.string(), userSpecifiedImage: z.string(), subPath: z.string() })
     .optional(),
@@ -123,6 +143,7 @@ const security = z.looseObject({
   ambientCapabilities: strings.optional(),
   seccomp: securityProfile.optional(),
   apparmor: securityProfile.optional(),
+  selinux: selinuxOptions.optional(),
   maskedPaths: strings,
   readonlyPaths: strings,
   namespaces: z.looseObject({

@@ -3,21 +3,19 @@ import type { CreateContainerRequest, CreateContainerResponse } from '#proto/gen
 import type { ContainerService, SandboxService } from '#runtime/services.ts'
 import { convertContainerConfig } from '../convert-container-config.ts'
 import { requireSameUserNamespace } from '../convert-namespaces.ts'
-import type { HostSupport } from '../convert-selinux.ts'
 import { ignored } from '../ignored.ts'
-import { within } from '../refuse.ts'
 import type { Handler } from '../unary.ts'
+import { within } from '../within.ts'
 
 /** It goes on when the caller hangs up: kubelet's retry joins it. */
 export function createContainer(
   containers: Pick<ContainerService, 'create'>,
   sandboxes: Pick<SandboxService, 'get'>,
-  host: HostSupport,
 ): Handler<CreateContainerRequest, CreateContainerResponse> {
   return async (request) => {
     ignored(request.sandboxConfig, 'the same that RunPodSandbox got, and that the record of the sandbox has')
     const sandbox = sandboxes.get(request.podSandboxId)
-    const spec = convertContainerConfig(request.config, sandbox.id, host)
+    const spec = convertContainerConfig(request.config, sandbox.id)
     if (spec.security.privileged && !sandbox.spec.privileged) {
       throw invalidArgument(
         `container ${spec.name}: linux.security_context.privileged is true, but not of its sandbox ${sandbox.id}: ` +

@@ -1,6 +1,5 @@
 import type { RuntimeServiceDefinition } from '#proto/gen/runtime/v1/api.ts'
 import type { CommandService, ContainerService, SandboxService, StatsService } from '#runtime/services.ts'
-import type { HostSupport } from '../convert-selinux.ts'
 import { type ServiceTable, unimplemented } from '../service-table.ts'
 import type { StartGate } from '../start-gate.ts'
 import type { StreamingServer } from '../streaming/server.ts'
@@ -45,12 +44,11 @@ export interface RuntimeServiceParts {
   readonly streaming: Pick<StreamingServer, 'urlFor'>
   readonly status: RuntimeStatus
   readonly gate: StartGate
-  readonly host: HostSupport
 }
 
 /** All 37 RPCs of the CRI's RuntimeService. */
 export function runtimeService(parts: RuntimeServiceParts): ServiceTable<typeof RuntimeServiceDefinition> {
-  const { sandboxes, containers, commands, stats, streaming, gate, host } = parts
+  const { sandboxes, containers, commands, stats, streaming, gate } = parts
   return {
     version: version(parts.status),
     status: status(parts.status, gate),
@@ -65,7 +63,7 @@ export function runtimeService(parts: RuntimeServiceParts): ServiceTable<typeof 
     streamPodSandboxes: streamPodSandboxes(sandboxes),
     updatePodSandboxResources: updatePodSandboxResources(sandboxes),
 
-    createContainer: createContainer(containers, sandboxes, host),
+    createContainer: createContainer(containers, sandboxes),
     startContainer: startContainer(containers),
     stopContainer: stopContainer(containers),
     removeContainer: removeContainer(containers),

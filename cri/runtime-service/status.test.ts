@@ -54,8 +54,7 @@ test('a network that cannot be asked is not ready, and Status is answered all th
 test('before the start is done the runtime is not ready', async () => {
   const services = fakeServices()
   const streaming = { urlFor: () => '' }
-  const host = { selinux: false }
-  const table = runtimeService({ ...services, streaming, status: fakeStatus(), gate: new StartGate(), host })
+  const table = runtimeService({ ...services, streaming, status: fakeStatus(), gate: new StartGate() })
   const { status } = await table.status(request, call)
   expect(status?.conditions[0]).toMatchObject({ type: 'RuntimeReady', status: false, reason: 'Starting' })
 })

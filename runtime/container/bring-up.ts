@@ -9,6 +9,7 @@ import { podUserNamespace } from '../oci-spec/user-namespace.ts'
 import type { Process, SandboxRecord } from '../pod-sandbox/record.ts'
 import type { LocalImage } from '../ports.ts'
 import type { RuntimeContext } from '../runtime-context.ts'
+import { labelsOfContainer } from '../selinux/selinux.ts'
 import { requireMounts } from './checkpointing.ts'
 import { findDevices, ownedBy } from './devices.ts'
 import { inject, readInjections } from './injections.ts'
@@ -21,6 +22,7 @@ import {
   requireMountFeatures,
 } from './mounts.ts'
 import type { ContainerRecord, ResolvedUser } from './record.ts'
+import { labelVolumes } from './volume-labels.ts'
 
 export interface BroughtUp {
   readonly user: ResolvedUser
@@ -53,6 +55,7 @@ export async function bringUpContainer(
   const pinned = await ports.namespaces.find(sandbox.id)
   const userNamespace = podUserNamespace(sandbox, pinned.user)
   if (userNamespace !== undefined && checkpoint !== undefined) throw notRestorable(sandbox.id)
+  const selinux = await labelsOfContainer(spec, sandbox, context)
   const limits = classLimits(spec, sandbox.spec, ports.classes)
   const foreign = Promise.all([
     mountSources(record, context),
@@ -62,8 +65,10 @@ export async function bringUpContainer(
     confinementOf(spec.security, record.handler, context),
     makeLogDirectory(record, sandbox, context),
   ])
-  const mounted = ports.rootfs.mount(id, record.imageId, checkpoint?.upperDirectory, userNamespace)
-  const imageSources = mountImageVolumes(record, userNamespace, context)
+  const seenAs = { userNamespace, selinuxLabel: selinux?.mount }
+  const written = checkpoint?.upperDirectory
+  const mounted = ports.rootfs.mount(id, record.imageId, { written, ...seenAs })
+  const imageSources = mountImageVolumes(record, seenAs, context)
   // None may still act when a failure of another is torn down.
   await Promise.allSettled([foreign, mounted, imageSources])
   const [sources, defaults, hostDevices, injections, confinement] = await foreign
@@ -71,16 +76,12 @@ export async function bringUpContainer(
   const volumes = await imageDefinedMounts(record, image, defaults, context)
   const user = await userOf(record, image, context)
   const mapped = await mappedSources(record, sources, userNamespace, context)
+  await labelVolumes(record, selinux, { sources, volumes }, context)
   const path = cgroupsPath(sandbox.spec.cgroupParent, id, host.cgroupDriver)
   const files = options.sandboxPaths(sandbox.id)
   const built = buildOciSpec({
-    container: spec,
-    containerId: id,
-    sandbox,
+    ...{ container: spec, containerId: id, sandbox, image, user, rootfsPath },
     handler: options.handler(record.handler),
-    image,
-    user,
-    rootfsPath,
     namespaces: {
       ...pinned,
       user: userNamespace,
@@ -91,11 +92,9 @@ export async function bringUpContainer(
     extraMounts: [...defaults, ...volumes],
     mappedSources: mapped,
     devices: options.defaults.devicesOfUser ? ownedBy(hostDevices, user, spec.security.user) : hostDevices,
-    defaults: options.defaults,
-    host,
-    hostname: options.hostname(),
-    cgroupsPath: path,
+    ...{ defaults: options.defaults, host, hostname: options.hostname(), cgroupsPath: path },
     ...confinement,
+    selinux,
   })
   const ociSpec = inject(withClassLimits(built, limits), injections, spec, sandbox.spec)
   if (checkpoint !== undefined) requireMounts(checkpoint, ociSpec)

@@ -4,6 +4,7 @@ import { CriError, describeError } from '#lib/errors.ts'
 import { isOwnDestination, sourceKey } from '../oci-spec/mounts.ts'
 import type { OciMount } from '../oci-spec/oci-spec.ts'
 import type { LocalImage, MountSource, PodUserNamespace } from '../ports.ts'
+import type { RootfsRequest } from '../rootfs-port.ts'
 import type { RuntimeContext } from '../runtime-context.ts'
 import type { ContainerMount, ContainerRecord, ContainerSpec, ImageVolume } from './record.ts'
 
@@ -65,7 +66,9 @@ export async function mountSources(
   const found = [...new Set(mounts.map(({ hostPath }) => hostPath))].map(async (hostPath) => {
     const propagates = mounts.some((mount) => mount.hostPath === hostPath && mount.propagation !== 'private')
     const mustExist = absentSourcesToReject.some((path) => isWithin(hostPath, path))
-    return [hostPath, await ports.hostPaths.mountSource(hostPath, { propagates, mustExist })] as const
+    const labelled = mounts.some((mount) => mount.hostPath === hostPath && mount.selinuxRelabel === true)
+    const request = { propagates, mustExist, labelled: labelled && ports.selinux.enabled }
+    return [hostPath, await ports.hostPaths.mountSource(hostPath, request)] as const
   })
   return new Map(await Promise.all(found))
 }
@@ -73,7 +76,7 @@ export async function mountSources(
 /** Where the image volumes are mounted, by their `sourceKey`. */
 export async function mountImageVolumes(
   { id, spec, imageVolumes = [] }: ContainerRecord,
-  user: PodUserNamespace | undefined,
+  { userNamespace: user, selinuxLabel }: Pick<RootfsRequest, 'userNamespace' | 'selinuxLabel'>,
   { ports }: RuntimeContext,
 ): Promise<ReadonlyMap<string, MountSource>> {
   const sources = new Map<string, MountSource>()
@@ -82,7 +85,7 @@ export async function mountImageVolumes(
     if (mount === undefined) continue
     const path = await asVolume(mount, async () => {
       const userNamespace = namespaceFor(mount, user)
-      const request = { index, imageId, subPath: mount.image?.subPath ?? '', userNamespace }
+      const request = { index, imageId, subPath: mount.image?.subPath ?? '', userNamespace, selinuxLabel }
       return ports.imageVolumes.mount(id, request)
     })
     sources.set(sourceKey(mount), { path, kind: 'directory', restrictions: ['nosuid', 'nodev'] })

@@ -1,5 +1,11 @@
 import type { IdMappings } from '#lib/id-mappings.ts'
-import type { NamespaceMode, Process, SecurityProfile, StringMap } from '../pod-sandbox/record.ts'
+import type {
+  NamespaceMode,
+  Process,
+  SecurityProfile,
+  SelinuxOptions,
+  StringMap,
+} from '../pod-sandbox/record.ts'
 
 export interface ContainerMount {
   readonly containerPath: string
@@ -10,6 +16,8 @@ export interface ContainerMount {
   readonly propagation: 'private' | 'host-to-container' | 'bidirectional'
   /** Of mount(8), beside those that the fields above stand for: noexec, rnosuid, noatime … */
   readonly options?: readonly string[]
+  /** Whether the source and all below it is to be labelled for the container, where SELinux is on. */
+  readonly selinuxRelabel?: boolean
   /** The ids that its files have for who is in a user namespace of these mappings; left out: those of the host. */
   readonly idMappings?: IdMappings
   /** Of an image volume, which has no host path. */
@@ -96,6 +104,8 @@ export interface ContainerSpec {
     readonly ambientCapabilities?: readonly string[]
     readonly seccomp?: SecurityProfile
     readonly apparmor?: SecurityProfile
+    /** Parts that are left out are the pod's. */
+    readonly selinux?: SelinuxOptions
     readonly maskedPaths: readonly string[]
     readonly readonlyPaths: readonly string[]
     readonly namespaces: {

@@ -2,7 +2,7 @@ import { invalidArgument } from '#lib/errors.ts'
 import type { ContainerMount, ContainerSpec, ResolvedUser, Resources } from '../container/record.ts'
 import type { ContainerDefaults } from '../container-defaults.ts'
 import type { RuntimeHandler } from '../handler.ts'
-import type { SandboxRecord } from '../pod-sandbox/record.ts'
+import type { SandboxRecord, SelinuxLabels } from '../pod-sandbox/record.ts'
 import type { HostDevice, HostFacts, LocalImage, MountSource, PodUserNamespace } from '../ports.ts'
 import { resolveSeccomp, type SeccompProfile } from '../seccomp/profile.ts'
 import { allowedAnnotations } from './allowed-annotations.ts'
@@ -43,6 +43,8 @@ export interface OciSpecInput {
   readonly seccomp: SeccompProfile | undefined
   /** A loaded one; undefined: the daemon's own confinement, which is mostly none. */
   readonly apparmorProfile: string | undefined
+  /** Undefined where SELinux is off. */
+  readonly selinux: SelinuxLabels | undefined
 }
 
 /** The namespaces that a container joins by path; undefined where it uses the host's. */
@@ -93,6 +95,7 @@ export function buildOciSpec(input: OciSpecInput): OciSpec {
       maskedPaths: security.privileged ? [] : security.maskedPaths,
       readonlyPaths: security.privileged ? [] : security.readonlyPaths,
       ...buildSeccomp(input.seccomp, process, host),
+      ...(input.selinux === undefined ? {} : { mountLabel: input.selinux.mount }),
     },
   })
 }

@@ -35,6 +35,7 @@ const OOM_SCORE_ADJ = -998
  */
 export function buildInitSpec(input: InitSpecInput): OciSpec {
   const { host, namespaces, sandbox, handler } = input
+  const { selinux } = sandbox
   const holdsOthers = handler.sandbox === 'container'
   return {
     ociVersion: '1.0.2',
@@ -47,6 +48,7 @@ export function buildInitSpec(input: InitSpecInput): OciSpec {
       capabilities: noCapabilities,
       rlimits: [{ type: 'RLIMIT_NOFILE', ...host.nofileLimit }],
       noNewPrivileges: true,
+      ...(selinux === undefined || sandbox.spec.privileged ? {} : { selinuxLabel: selinux.process }),
       oomScoreAdj: allowedOomScoreAdj(OOM_SCORE_ADJ, host),
     },
     root: { path: input.rootfsPath, readonly: true },
@@ -89,6 +91,7 @@ export function buildInitSpec(input: InitSpecInput): OciSpec {
       maskedPaths: [],
       readonlyPaths: [],
       ...buildSeccomp(input.seccomp, { capabilities: noCapabilities }, host),
+      ...(selinux === undefined ? {} : { mountLabel: selinux.mount }),
     },
   }
 }

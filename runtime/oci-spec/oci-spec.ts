@@ -21,6 +21,8 @@ export interface OciSpec {
     readonly maskedPaths: readonly string[]
     readonly readonlyPaths: readonly string[]
     readonly seccomp?: OciSeccomp
+    /** The SELinux context of the file systems that the OCI runtime mounts. */
+    readonly mountLabel?: string
     readonly intelRdt?: IntelRdt
     /** By the interface's name on the host; since 1.3. */
     readonly netDevices?: { readonly [hostName: string]: { readonly name: string } }
@@ -40,6 +42,7 @@ export interface OciProcess {
   readonly rlimits: readonly { readonly type: string; readonly soft: number; readonly hard: number }[]
   readonly noNewPrivileges: boolean
   readonly apparmorProfile?: string
+  readonly selinuxLabel?: string
   readonly oomScoreAdj: number
 }
 

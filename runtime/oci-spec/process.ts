@@ -14,11 +14,19 @@ const DEFAULT_PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sb
 /** What of a container's config.json its own and every exec's process is made from. */
 export type ProcessInput = Pick<
   OciSpecInput,
-  'container' | 'sandbox' | 'image' | 'user' | 'host' | 'hostname' | 'defaults' | 'apparmorProfile'
+  | 'container'
+  | 'sandbox'
+  | 'image'
+  | 'user'
+  | 'host'
+  | 'hostname'
+  | 'defaults'
+  | 'apparmorProfile'
+  | 'selinux'
 >
 
 export function buildProcess(input: ProcessInput): OciProcess {
-  const { container, sandbox, image, user, host, defaults, apparmorProfile } = input
+  const { container, sandbox, image, user, host, defaults, apparmorProfile, selinux } = input
   const { security } = container
   return {
     terminal: container.tty,
@@ -35,6 +43,8 @@ export function buildProcess(input: ProcessInput): OciProcess {
     rlimits: limits(defaults, host),
     noNewPrivileges: security.noNewPrivileges,
     ...(apparmorProfile === undefined ? {} : { apparmorProfile }),
+    // A privileged container is not confined; its files are the pod's all the same.
+    ...(selinux === undefined || security.privileged ? {} : { selinuxLabel: selinux.process }),
     oomScoreAdj: allowedOomScoreAdj(container.resources.oomScoreAdj, host),
   }
 }

@@ -116,6 +116,7 @@ export const sampleInput: OciSpecInput = {
   cgroupsPath: '/kubepods/pod1/container-1',
   seccomp: undefined,
   apparmorProfile: undefined,
+  selinux: undefined,
 }
 
 /** The sample with parts of its container replaced. */

@@ -5,6 +5,8 @@ import { cgroupsPath } from '../oci-spec/cgroups-path.ts'
 import { buildInitSpec } from '../oci-spec/init-spec.ts'
 import { podUserNamespace } from '../oci-spec/user-namespace.ts'
 import type { RuntimeContext } from '../runtime-context.ts'
+import { sharedLabel } from '../selinux/labels.ts'
+import { requireValid } from '../selinux/selinux.ts'
 import { withDefaultSysctls } from './default-sysctls.ts'
 import type { Process, SandboxRecord, SandboxSpec, SandboxState } from './record.ts'
 
@@ -16,6 +18,7 @@ export async function bringUpSandbox(
   const { id, spec } = record
   const { ports } = context
   if (spec.namespaces.user !== undefined) requireUserNamespaces(spec, context)
+  await requireValid(record.selinux, context)
   const ownNetwork = spec.namespaces.network === 'pod'
   const ownIpc = spec.namespaces.ipc === 'pod'
 
@@ -52,7 +55,7 @@ export const needsInit = (
 ): boolean => spec.namespaces.pid === 'pod' || options.handler(spec.handler).sandbox === 'container'
 
 async function makeFiles(
-  { id, spec, hasInit }: SandboxRecord,
+  { id, spec, hasInit, selinux }: SandboxRecord,
   { ports, options }: RuntimeContext,
 ): Promise<void> {
   if (spec.logDirectory !== '') await ports.hostPaths.makeLogDirectory(spec.logDirectory)
@@ -63,6 +66,7 @@ async function makeFiles(
       spec.namespaces.ipc === 'pod' ? (spec.shmSizeBytes ?? options.mounts.shmSizeBytes) : undefined,
     initRootfs: hasInit === true,
     mappings: spec.namespaces.user,
+    ...(selinux === undefined ? {} : { selinuxLabel: sharedLabel(selinux) }),
   })
 }
 

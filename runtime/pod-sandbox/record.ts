@@ -41,6 +41,21 @@ export type SecurityProfile =
   /** The path of a seccomp profile, or the name of an AppArmor profile that is loaded. */
   | { readonly type: 'Localhost'; readonly reference: string }
 
+/** The parts of an SELinux context that are asked for; '' is whatever the policy or the pod has. */
+export interface SelinuxOptions {
+  readonly user: string
+  readonly role: string
+  readonly type: string
+  readonly level: string
+}
+
+/** SELinux contexts, `user:role:type:level`. */
+export interface SelinuxLabels {
+  readonly process: string
+  /** Of files. */
+  readonly mount: string
+}
+
 export type StringMap = { readonly [key: string]: string }
 
 /** What was asked for, as JSON can hold it: two requests are the same if their specs are equal. */
@@ -72,6 +87,7 @@ export interface SandboxSpec {
   readonly privileged: boolean
   /** Of processes of the sandbox itself. */
   readonly seccomp?: SecurityProfile
+  readonly selinux?: SelinuxOptions
 }
 
 /** A pid alone may be another process by now; with its start time (field 22 of /proc/PID/stat) it may not. */
@@ -103,6 +119,8 @@ export interface SandboxRecord {
   readonly updatedResources?: PodResources
   /** Whether it has an init; where that is not said, it has one if it shares a PID namespace. */
   readonly hasInit?: boolean | undefined
+  /** None where SELinux was off when it was made. Its categories are those of no other pod. */
+  readonly selinux?: SelinuxLabels
   /** Nanoseconds since 1970, in decimal. */
   readonly createdAtNs: string
   readonly state: SandboxState

@@ -6,6 +6,8 @@ import { Creations } from '../creations.ts'
 import type { MonitoredContainer } from '../monitor-port.ts'
 import type { PodConnection } from '../pod-ports-port.ts'
 import type { RuntimeContext } from '../runtime-context.ts'
+import { podLabels } from '../selinux/labels.ts'
+import { containerContexts } from '../selinux/selinux.ts'
 import type { SandboxService } from '../services.ts'
 import { bringUpSandbox, needsInit } from './bring-up.ts'
 import { checkHostPorts } from './host-ports.ts'
@@ -54,12 +56,23 @@ export class Sandboxes implements SandboxService {
   }
 
   async #create(spec: SandboxSpec): Promise<string> {
-    checkHostPorts(spec.portMappings, [...this.#catalogue.all(), ...this.#making.values()])
+    const contexts = await containerContexts(this.#context)
+    const others = [...this.#catalogue.all(), ...this.#making.values()]
+    checkHostPorts(spec.portMappings, others)
     const id = newId()
     const record: SandboxRecord = {
       id,
       spec,
       hasInit: needsInit(spec, this.#context),
+      ...(contexts === undefined
+        ? {}
+        : {
+            selinux: podLabels(
+              spec.selinux,
+              contexts,
+              others.flatMap(({ selinux }) => selinux ?? []),
+            ),
+          }),
       createdAtNs: this.#context.options.nowNs(),
       state: { phase: 'creating' },
     }
@@ -77,16 +90,23 @@ export class Sandboxes implements SandboxService {
 
   async stop(id: string): Promise<void> {
     const found = this.#catalogue.get(id)
-    using _lock = await this.#locks.acquire(found.id)
+    using _lock = await this.#lockForTeardown(found.id)
     await this.#stop(found.id)
   }
 
   async remove(id: string): Promise<void> {
     const found = this.#catalogue.get(id)
-    using _lock = await this.#locks.acquire(found.id)
+    using _lock = await this.#lockForTeardown(found.id)
     await this.#stop(found.id)
     await this.#containers.removeAll(found.id)
     await this.#catalogue.remove(found.id)
+  }
+
+  /** Creations of containers hold the lock; labelling volumes, which could take one hours, is given up. */
+  async #lockForTeardown(id: string): Promise<Disposable> {
+    const turn = this.#locks.acquire(id)
+    using _given = this.#context.ports.selinux.giveUp(id)
+    return await turn
   }
 
   async #stop(id: string): Promise<void> {

@@ -93,8 +93,8 @@ testOnEach(
     const fields: readonly [string, Fields][] = [
       ['seccomp', { seccomp: { profile_type: 2, localhost_ref: '/no/such/profile.json' } }],
       ['apparmor', { apparmor: { profile_type: 2, localhost_ref: 'no-such-profile' } }],
-      ['selinux', { selinux_options: { user: 'u', role: 'r', type: 't', level: 's0' } }],
-      ['supplemental', { supplemental_groups_policy: 1 }],
+      ['selinux', { selinux_options: { user: 'u', role: 'r', type: 't', level: 'top' } }],
+      ['supplemental', { supplemental_groups_policy: 7 }],
       ['user ?namespace|userns', { namespace_options: { userns_options: { mode: 0, uids: [], gids: [] } } }],
     ]
     for (const [name, security_context] of fields) {

@@ -65,6 +65,7 @@ const unjournaled = new Set([
   'interfaces',
   'blockIo',
   'rdt',
+  'giveUp',
 ])
 
 const synchronous = new Set(['locks.remove'])

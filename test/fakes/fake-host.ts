@@ -60,6 +60,9 @@ export class FakeHost {
   hookFiles: readonly HookFile[] = []
   /** By path. */
   readonly textFiles = new Map<string, string>()
+  readonly selinux = { enabled: false, invalid: new Set<string>() }
+  /** By path, of volumes. */
+  readonly fileLabels = new Map<string, string>()
   readonly apparmor = { enabled: true, hasParser: true, loaded: new Set<string>() }
   readonly #changed = new Set<() => void>()
   #now = 0

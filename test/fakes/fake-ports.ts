@@ -21,6 +21,7 @@ import { fakeImageVolumes } from './fake-image-volumes.ts'
 import { fakeMappedMounts } from './fake-mapped-mounts.ts'
 import { FakeMonitor } from './fake-monitor.ts'
 import { fakePodPorts } from './fake-pod-ports.ts'
+import { fakeSelinux } from './fake-selinux.ts'
 
 export const busybox: LocalImage = {
   id: `sha256:${'b'.repeat(64)}`,
@@ -52,6 +53,7 @@ export function fakePorts(host: FakeHost, image: LocalImage = busybox): RuntimeP
     checkpoints: fakeCheckpoints(host, image),
     hostPaths: fakeHostPaths(host),
     apparmor: fakeAppArmor(host),
+    selinux: fakeSelinux(host),
     locks: fakeLocks(host),
     hooks: { files: async () => host.hookFiles },
     classes: { blockIo: () => ({ weight: 500 }), rdt: (name) => ({ closID: name }) },
@@ -191,10 +193,16 @@ function fakeHostPaths(host: FakeHost): HostPaths {
     async makeLogDirectory(path) {
       host.logDirectories.add(path)
     },
-    async mountSource(path, { mustExist = false } = {}) {
+    async mountSource(path, { mustExist = false, labelled = false } = {}) {
       if (mustExist && path.startsWith('/missing'))
         throw new CriError('failed-precondition', `${path} does not exist`)
-      return { path, kind: 'directory', restrictions: [], propagation: 'shared' }
+      return {
+        path,
+        kind: 'directory',
+        restrictions: [],
+        propagation: 'shared',
+        ...(labelled ? { selinuxLabel: host.fileLabels.get(path) } : {}),
+      }
     },
     devices: async ({ containerPath, permissions }) => [
       { path: containerPath, permissions, type: 'c', major: 10, minor: 229, mode: 0o666, uid: 0, gid: 0 },

@@ -29,6 +29,17 @@ const userPod = sandboxSpec({ namespaces: { network: 'pod', pid: 'container', ip
 
 const sysctlPod = sandboxSpec({ sysctls: { 'net.ipv4.conf.eth0.rp_filter': '0' } })
 
+const selinuxSpecIn = (sandboxId: string) =>
+  containerSpec({
+    sandboxId,
+    mounts: [
+      {
+        ...{ containerPath: '/data', hostPath: '/srv/data', readonly: false, propagation: 'private' },
+        selinuxRelabel: true,
+      },
+    ],
+  })
+
 const nothing = async (): Promise<Subject> => ({ sandboxId: '', containerId: '' })
 
 const pod =
@@ -127,6 +138,24 @@ export const operations: readonly Operation[] = [
     kind: 'makes',
     prepare: pod(),
     act: ({ runtime }, { sandboxId }) => runtime.containers.create(specIn(sandboxId)),
+  },
+  {
+    name: 'RunPodSandbox with SELinux',
+    kind: 'makes',
+    prepare: async ({ host }) => {
+      host.selinux.enabled = true
+      return nothing()
+    },
+    act: ({ runtime }) => runtime.sandboxes.run(plainPod),
+  },
+  {
+    name: 'CreateContainer with SELinux',
+    kind: 'makes',
+    prepare: (lab) => {
+      lab.host.selinux.enabled = true
+      return pod()(lab)
+    },
+    act: ({ runtime }, { sandboxId }) => runtime.containers.create(selinuxSpecIn(sandboxId)),
   },
   {
     name: 'CreateContainer from a checkpoint',

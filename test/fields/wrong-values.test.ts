@@ -84,7 +84,6 @@ async function service() {
     streaming: { urlFor: () => '' },
     status: fakeStatus(),
     gate,
-    host: { selinux: false },
   })
   const { podSandboxId: sandbox } = await table.runPodSandbox(
     decoded('RunPodSandboxRequest', { config: sandboxConfig }),
