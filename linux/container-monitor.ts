@@ -198,12 +198,12 @@ export class ConmonMonitor implements ContainerMonitor, Disposable {
     renameAway(bundleOf(paths, id))
     await killMonitors(this.#monitors.get(id) ?? [], watcher)
     await this.thaw(id, handler).catch(() => {})
-    const cgroup = this.#cgroup(id)
-    cgroup?.kill()
+    this.#cgroup(id)?.kill()
     killExecs(id)
     await locks.settle(id)
     if (!this.#released.has(id)) await deleteContainer(this.#options.runtimes, id, handler)
-    await cgroup?.remove()
+    await killMonitors(this.#monitors.get(id) ?? [], watcher) // A create under way may have begun one meanwhile.
+    await this.#cgroup(id)?.remove()
     await this.#leaveMonitorCgroup(id, 'pod') // Whatever its handler's setting was.
     this.#exits.remove(id)
     await rm(paths.home(id), { recursive: true, force: true })

@@ -1,5 +1,6 @@
 import { existsSync, type FSWatcher, mkdirSync, readFileSync, rmSync, statSync, watch } from 'node:fs'
 import { join } from 'node:path'
+import { namesIn } from './names-in.ts'
 
 /** The directory in which monitors leave exit codes: a file per container, its name the id. */
 export class ExitFiles implements Disposable {
@@ -24,8 +25,11 @@ export class ExitFiles implements Disposable {
     return { atNs: statSync(path, { bigint: true }).mtimeNs.toString(), exitCode }
   }
 
+  /** With what a monitor that was killed while it wrote has left: `ID.XXXXXX`, to be renamed. */
   remove(id: string): void {
-    rmSync(join(this.#directory, id), { force: true })
+    for (const name of namesIn(this.#directory)) {
+      if (name === id || name.startsWith(`${id}.`)) rmSync(join(this.#directory, name), { force: true })
+    }
   }
 
   /** `seen` resolves when the file is there. */
