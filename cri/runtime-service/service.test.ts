@@ -179,6 +179,12 @@ test('UpdateContainerResources hands on what is given, and zero for what is not'
   expect(journal).toEqual([['update', 'c1', { ...noResources, cpuShares: 512 }]])
 })
 
+test('CheckpointContainer hands on where to and how long', async () => {
+  const { table, journal } = fakeRuntimeService()
+  await table.checkpointContainer({ containerId: 'c1', location: '/c1.tar', timeout: 30n }, call)
+  expect(journal).toEqual([['checkpoint', 'c1', '/c1.tar', 30_000]])
+})
+
 test('the streams answer what the lists answer, in batches', async () => {
   const containers = Array.from({ length: 101 }, (_, n) => containerRecord({ id: `c${n}` }))
   const sandboxes = Array.from({ length: 51 }, (_, n) => sandboxRecord({ id: `s${n}` }))

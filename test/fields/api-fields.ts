@@ -5,13 +5,19 @@ export function apiFields(message: string): readonly string[] {
   return leavesOf(messageNamed(message), '')
 }
 
-/** Which of the fields stand in no table, and which entries of the tables are no field. An entry ending in `.*` is for all below it. */
+/** The names of all requests of the CRI: `RunPodSandboxRequest`. */
+export const apiRequests = (): readonly string[] =>
+  Object.keys(definitions)
+    .map((name) => name.replace('runtime.v1.', ''))
+    .filter((name) => name.endsWith('Request'))
+
+/** Which of the fields stand in no table, and which entries of the tables are no field. An entry ending in `*` is for all below it. */
 export function compareFields(
   fields: readonly string[],
   entries: readonly string[],
 ): { readonly missing: readonly string[]; readonly unknown: readonly string[] } {
   const covers = (entry: string, field: string): boolean =>
-    entry.endsWith('.*') ? field.startsWith(entry.slice(0, -1)) : field === entry
+    entry.endsWith('*') ? field.startsWith(entry.slice(0, -1)) : field === entry
   return {
     missing: fields.filter((field) => !entries.some((entry) => covers(entry, field))),
     unknown: entries.filter((entry) => !fields.some((field) => covers(entry, field))),
