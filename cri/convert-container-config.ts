@@ -4,6 +4,7 @@ import { invalidArgument } from '#lib/errors.ts'
 import type * as wire from '#proto/gen/runtime/v1/api.ts'
 import type { ContainerSpec } from '#runtime/container/record.ts'
 import { convertCdiDevices } from './convert-cdi.ts'
+import { convertCommand } from './convert-command.ts'
 import { absolute, convertDevice, convertMount } from './convert-mounts.ts'
 import { convertResources } from './convert-resources.ts'
 import { convertSecurityContext } from './convert-security-context.ts'
@@ -27,8 +28,8 @@ export function convertContainerConfig(
       name,
       attempt,
       ...convertImage(config.image),
-      command: words(config.command, 'command'),
-      args: words(config.args, 'args'),
+      command: convertCommand(config.command, 'command'),
+      args: convertCommand(config.args, 'args'),
       workingDirectory: config.workingDir === '' ? '' : absolute(config.workingDir, 'working_dir'),
       env: config.envs.map(convertVariable),
       mounts: config.mounts.map(convertMount),
@@ -57,13 +58,6 @@ function convertImage(
   ignored(image.runtimeHandler, 'of use while it is pulled')
   ignored(image.imageRef, 'of image volumes')
   return { imageReference: image.image, userSpecifiedImage: image.userSpecifiedImage }
-}
-
-/** execve(2) ends each at NUL. */
-function words(all: readonly string[], field: string): readonly string[] {
-  const bad = all.findIndex((word) => word.includes('\0'))
-  if (bad < 0) return [...all]
-  throw invalidArgument(`${field}[${bad}] is ${JSON.stringify(all[bad])}: a word of a command has no NUL`)
 }
 
 /** Bytes since cri-api v0.37; config.json is JSON, and execve(2) ends a variable at NUL. */

@@ -3,6 +3,7 @@ import { isImageId, parseReference } from '#image/reference.ts'
 import { invalidArgument } from '#lib/errors.ts'
 import type { ImageSpec } from '#proto/gen/runtime/v1/api.ts'
 import { ignored } from '../ignored.ts'
+import { within } from '../within.ts'
 
 /**
  * The local image that an image spec names: by id, by a prefix of one as crictl shows it, by tag or by digest.
@@ -11,19 +12,22 @@ import { ignored } from '../ignored.ts'
 export function findImage(
   store: Pick<ImageStore, 'find'>,
   spec: ImageSpec | undefined,
+  at = 'image',
 ): ImageRecord | undefined {
-  const text = readImageSpec(spec)
+  const text = readImageSpec(spec, at)
   if (isImageId(text)) return store.find(text)
   const { canonical, tagged = '' } = parseReference(text)
   return store.find(canonical ?? tagged) ?? (/^[0-9a-f]{3,63}$/.test(text) ? store.find(text) : undefined)
 }
 
-/** The reference in an image spec. Throws invalid-argument where there is none. */
-export function readImageSpec(spec: ImageSpec | undefined): string {
-  if (spec === undefined || spec.image === '') throw invalidArgument('image.image is empty: name an image')
+/** The reference in an image spec at that field. Throws invalid-argument where there is none, or what is none. */
+export function readImageSpec(spec: ImageSpec | undefined, at = 'image'): string {
+  if (spec === undefined || spec.image === '') throw invalidArgument(`${at}.image is empty: name an image`)
+  const { image } = spec
+  if (!isImageId(image)) within(`${at}.image`, () => parseReference(image))
   ignored(spec.annotations, 'they are for runtimes that choose how to store an image by them')
   ignored(spec.userSpecifiedImage, 'what the pod says; kubelet has made image of it')
   ignored(spec.runtimeHandler, 'every handler runs the same images')
   ignored(spec.imageRef, 'it belongs to statuses')
-  return spec.image
+  return image
 }

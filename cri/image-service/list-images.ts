@@ -17,6 +17,6 @@ export function filteredImages(
 ): Image[] {
   const spec = filter?.image
   if (spec === undefined || spec.image === '') return store.list().map(convertImage)
-  const found = findImage(store, spec)
+  const found = findImage(store, spec, 'filter.image')
   return found === undefined ? [] : [convertImage(found)]
 }

@@ -1,6 +1,7 @@
-import { CriError, invalidArgument } from '#lib/errors.ts'
+import { CriError } from '#lib/errors.ts'
 import type { ExecSyncRequest, ExecSyncResponse } from '#proto/gen/runtime/v1/api.ts'
 import type { CommandService } from '#runtime/services.ts'
+import { convertExecCommand } from '../convert-command.ts'
 import { secondsToMs } from '../convert-timeout.ts'
 import { maxMessageBytes } from '../service-table.ts'
 import type { Handler } from '../unary.ts'
@@ -13,9 +14,9 @@ export function execSync(
   commands: Pick<CommandService, 'execSync'>,
 ): Handler<ExecSyncRequest, ExecSyncResponse> {
   return async ({ containerId, cmd, timeout }, { signal }) => {
-    if (cmd.length === 0) throw invalidArgument('cmd is empty: name a command to run in the container')
+    const command = convertExecCommand(cmd)
     const timeoutMs = timeout === 0n ? undefined : secondsToMs(timeout)
-    const result = await commands.execSync(containerId, [...cmd], timeoutMs, signal)
+    const result = await commands.execSync(containerId, command, timeoutMs, signal)
     // Kubelet takes this code, and no other, for a probe that timed out.
     if (result.timedOut) {
       throw new CriError(

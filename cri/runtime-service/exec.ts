@@ -1,6 +1,6 @@
-import { invalidArgument } from '#lib/errors.ts'
 import type { ExecRequest, ExecResponse } from '#proto/gen/runtime/v1/api.ts'
 import type { CommandService } from '#runtime/services.ts'
+import { convertExecCommand } from '../convert-command.ts'
 import type { StreamingServer } from '../streaming/server.ts'
 import type { Handler } from '../unary.ts'
 import { wantedStreams } from './wanted-streams.ts'
@@ -11,10 +11,9 @@ export function exec(
   streaming: Pick<StreamingServer, 'urlFor'>,
 ): Handler<ExecRequest, ExecResponse> {
   return (request) => {
-    if (request.cmd.length === 0)
-      throw invalidArgument('cmd is empty: name a command to run in the container')
+    const command = convertExecCommand(request.cmd)
     const streams = wantedStreams(request)
     const containerId = commands.executable(request.containerId)
-    return { url: streaming.urlFor({ kind: 'exec', containerId, command: [...request.cmd], streams }) }
+    return { url: streaming.urlFor({ kind: 'exec', containerId, command, streams }) }
   }
 }

@@ -1,5 +1,9 @@
 /** What a field may not be, or why anything it can hold is right. */
-export type WrongRow = WrongValues | { readonly any: string }
+export type WrongRow =
+  | WrongValues
+  | { readonly any: string }
+  /** The test that has them: a file, and words of the test's name. */
+  | { readonly elsewhere: string; readonly test: string }
 
 export interface WrongValues {
   readonly wrong: readonly unknown[]
