@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import {
   hugepageSizes,
@@ -60,4 +63,17 @@ test('a kernel is known by its first two numbers', () => {
 
 test('security modules that the kernel lacks are not enabled', () => {
   expect(selinuxEnabled('/nonexistent/enforce')).toBe(false)
+})
+
+test('SELinux without a policy is off, with one it is on, enforced or not', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'selinux-'))
+  const [enforce, current] = ['enforce', 'current'].map((name) => join(directory, name))
+  const isOn = (context: string): boolean => {
+    writeFileSync(enforce ?? '', '0')
+    writeFileSync(current ?? '', context)
+    return selinuxEnabled(enforce, current)
+  }
+  expect(isOn('kernel\0')).toBe(false)
+  expect(isOn('system_u:system_r:kernel_t:s0\0')).toBe(true)
+  rmSync(directory, { recursive: true })
 })

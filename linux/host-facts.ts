@@ -76,8 +76,11 @@ export function hugepageSizes(directories: readonly string[]): readonly string[]
   })
 }
 
-/** Whether SELinux is on, be it enforcing or permissive: its file system is mounted only then. */
-export const selinuxEnabled = (file = '/sys/fs/selinux/enforce'): boolean => contentOf(file) !== ''
+/** Whether SELinux is on, be it enforcing or permissive: without a policy all there is has the context `kernel`. */
+export const selinuxEnabled = (
+  file = '/sys/fs/selinux/enforce',
+  ownContext = '/proc/self/attr/current',
+): boolean => contentOf(file) !== '' && !/^kernel\0?\s*$/.test(contentOf(ownContext))
 
 /** Version 1 has the files in every cgroup, version 2 in all but the root: any child of it tells. */
 function swapLimits({ version, mounts }: CgroupHierarchies): boolean {
