@@ -29,7 +29,7 @@ export function takeHostSnapshot(scope: SnapshotScope): HostSnapshot {
     sysctls: () => ['ip_forward', 'conf/all/route_localnet'].map(sysctl),
     cgroups: () => cgroupRoots().flatMap(directoriesBelow).filter(isOfThisRun),
     processes: () => processes(scope.daemonPid),
-    files: () => scope.directories.flatMap(filesBelow).filter((path) => !path.includes(CRUN_CACHE)),
+    files: () => scope.directories.flatMap(filesBelow).filter((path) => !CRUN_KEEPS.test(path)),
     'IPC objects': ipcObjects,
     "daemon's open files": () => (scope.daemonPid === undefined ? [] : openFiles(scope.daemonPid)),
   }
@@ -81,8 +81,8 @@ const firewall = (program: string): readonly string[] =>
 
 const sysctl = (name: string): string => `${name} = ${linesOf(`/proc/sys/net/ipv4/${name}`)[0]}`
 
-/** crun keeps the seccomp filters there that it has compiled, one for each profile and no more for each container. */
-const CRUN_CACHE = '/oci/crun/.cache'
+/** crun's own: compiled seccomp filters, one for each profile, and what it masks directories with; no more for each container. */
+const CRUN_KEEPS = /\/oci\/crun\/\.(cache|empty-directory)/
 
 /** The daemon makes the cgroup of its monitors with the first of them, and removes it when it stops. */
 const isOfThisRun = (cgroup: string): boolean =>

@@ -9,6 +9,8 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { busyboxImage } from '#test/fixtures/busybox-image.ts'
+import { dockerArchive } from '#test/fixtures/image-archive.ts'
 import { testOnEach, useDaemon } from './host.ts'
 import { CONTAINER, type Fields, NODE, POD, runPod } from './pod.ts'
 
@@ -73,6 +75,36 @@ testOnEach('%s: ids can be mapped for a mount of a pod without a user namespace'
   const mount = { container_path: '/data', host_path: volume, uidMappings: [mapping], gidMappings: [mapping] }
   const container = await pod.run({ mounts: [mount] })
   expect(await container.exec('stat', '-c', '%u:%g', '/data')).toBe('1000000:1000000')
+})
+
+testOnEach('%s: an image as a volume, and VOLUMEs with what the image has there', async (handler) => {
+  const name = 'localhost/e2e/owned:latest'
+  const owned = { uid: 1000, gid: 2000 }
+  const image = busyboxImage({
+    config: { Cmd: ['sh'], Env: ['PATH=/bin'], Volumes: { '/data': {}, '/fresh': {} } },
+    files: [
+      { name: 'data/', type: 'directory', mode: 0o750, ...owned },
+      { name: 'data/file', content: 'of the image', ...owned },
+    ],
+  })
+  const archive = join(daemon().directory, 'owned.tar')
+  writeFileSync(archive, dockerArchive(image, ['owned:latest']))
+  await daemon().criTs('images', 'import', '--name', name, archive)
+  {
+    await using pod = await runPod(daemon(), handler, { linux })
+    const ids = { uidMappings: [mapping], gidMappings: [mapping] } // As kubelet sends them with every mount.
+    const mounts = [{ container_path: '/image', readonly: true, image: { image: name }, ...ids }]
+    const container = await pod.run({ linux, image: { image: name }, mounts })
+    const paths = ['/image/bin/busybox', '/image/data/file', '/data', '/data/file', '/fresh']
+    expect(await container.exec('stat', '-c', '%a %u:%g', ...paths)).toBe(
+      '755 0:0\n644 1000:2000\n750 1000:2000\n644 1000:2000\n755 0:0',
+    )
+    await container.exec('sh', '-c', 'echo > /data/new && echo > /fresh/new')
+    const root = `/proc/${pidOf(container.id)}/root`
+    expect(statSync(`${root}/data/file`)).toMatchObject({ uid: 1_001_000, gid: 1_002_000 })
+    expect(statSync(`${root}/image/data/file`)).toMatchObject({ uid: 1_001_000, gid: 1_002_000 })
+  }
+  await daemon().rpc('RemoveImage', { image: { image: name } })
 })
 
 testOnEach('%s: network and IPC are in the hands of its root', async (handler) => {

@@ -132,9 +132,11 @@ describe.for(rpcs)('%s', (rpc) => {
       ? row.wrong.map((value) => ({ path, value, shown: JSON.stringify(value), beside: row.beside ?? {} }))
       : [],
   )
-  test.runIf(wrongs.length > 0)('serves what is right', async () => {
-    expect(await outcome(rpc, {})).toBe('served')
-  })
+  if (wrongs.length > 0) {
+    test('serves what is right', async () => {
+      expect(await outcome(rpc, {})).toBe('served')
+    })
+  }
 
   test.for(wrongs)('refuses $path as $shown', async ({ path, value, beside }) => {
     const error = await outcome(rpc, { ...beside, [path]: value })
