@@ -33,9 +33,6 @@ export function convertSandboxNamespaces(options = unsaid): SandboxSpec['namespa
 
 /** Throws invalid-argument for a TARGET that names no container, and for a user namespace of the container's own. */
 export function convertContainerNamespaces(options = unsaid): ContainerSpec['security']['namespaces'] {
-  for (const part of ['network', 'ipc'] as const) {
-    ignored(modes.fromWire(options[part], `${field}.${part}`), 'a container has those of its sandbox')
-  }
   const userNamespace = convertUserNamespace(options.usernsOptions)
   const user = userNamespace === undefined ? {} : { user: userNamespace }
   const pid = modes.fromWire(options.pid, `${field}.pid`)
@@ -88,6 +85,20 @@ function requireOwn(modes: { readonly pid: string; readonly ipc: string }): void
     if (mode !== 'node') continue
     throw invalidArgument(
       `${field}.${part} is NODE, but userns_options.mode is POD: a pod in a user namespace can't use the host's ${part} namespace`,
+    )
+  }
+}
+
+/**
+ * A container has the network and the IPC namespace of its sandbox. POD, which is also what is not said, means these.
+ * Throws invalid-argument for one that asks for the host's where the sandbox has its own.
+ */
+export function requireSandboxNamespaces(options = unsaid, sandbox: SandboxSpec['namespaces']): void {
+  for (const part of ['network', 'ipc'] as const) {
+    const mode = podOrNode(options[part], part)
+    if (mode === 'pod' || sandbox[part] === 'node') continue
+    throw invalidArgument(
+      `${field}.${part} is NODE, but its sandbox's is POD: set it in the sandbox's config too, or leave it out`,
     )
   }
 }

@@ -2,7 +2,7 @@ import { invalidArgument } from '#lib/errors.ts'
 import type { CreateContainerRequest, CreateContainerResponse } from '#proto/gen/runtime/v1/api.ts'
 import type { ContainerService, SandboxService } from '#runtime/services.ts'
 import { convertContainerConfig } from '../convert-container-config.ts'
-import { requireSameUserNamespace } from '../convert-namespaces.ts'
+import { requireSameUserNamespace, requireSandboxNamespaces } from '../convert-namespaces.ts'
 import { ignored } from '../ignored.ts'
 import type { Handler } from '../unary.ts'
 import { within } from '../within.ts'
@@ -22,9 +22,13 @@ export function createContainer(
           'set it in the config of both, or leave it out',
       )
     }
-    within(`container ${spec.name}`, () =>
-      requireSameUserNamespace(spec.security.namespaces, sandbox.spec.namespaces),
-    )
+    within(`container ${spec.name}`, () => {
+      requireSandboxNamespaces(
+        request.config?.linux?.securityContext?.namespaceOptions,
+        sandbox.spec.namespaces,
+      )
+      requireSameUserNamespace(spec.security.namespaces, sandbox.spec.namespaces)
+    })
     return { containerId: await containers.create(spec) }
   }
 }

@@ -46,6 +46,8 @@ const valid: { readonly [name in MethodName]?: { readonly [path: string]: unknow
     'config.mounts.0.mountOptions': [],
     'config.devices.0': { containerPath: '/dev/null', hostPath: '/dev/null', permissions: 'rw' },
     [`config.${namespaceOptions}.usernsOptions`]: userNamespace,
+    [`config.${namespaceOptions}.network`]: 0,
+    [`config.${namespaceOptions}.ipc`]: 0,
     'config.linux.securityContext.runAsUsername': '',
     'config.linux.securityContext.selinuxOptions.level': 's0',
     'config.linux.securityContext.seccomp.localhostRef': '',

@@ -28,10 +28,8 @@ const LOCALHOST = 2
 const forPulls = none('it counts while an image is pulled')
 const status = (pattern: RegExp): Effect['seen'] => processFile('status', pattern)
 const guest = (test: string) => elsewhere('test/guest/apparmor.guest.test.ts', test)
-const selinux = elsewhere(
-  'test/runtime/selinux.test.ts',
-  'a container has its own type, at the level of its pod',
-)
+const selinuxParts = elsewhere('runtime/selinux/labels.test.ts', 'have what is asked for')
+const selinux = elsewhere('test/guest/selinux.guest.test.ts', 'what is asked for is had')
 
 /** Of the daemon, whose child the test's daemon is. */
 export const ownCapabilities = (): string =>
@@ -97,8 +95,6 @@ const process: ContainerGroup = {
     ...under(security, {
       'capabilities.add_capabilities': effect(['SYS_ADMIN'], capability(CAP_SYS_ADMIN), true),
       'capabilities.drop_capabilities': effect(['CHOWN'], capability(CAP_CHOWN), false),
-      'namespace_options.network': none("a container has its sandbox's"),
-      'namespace_options.ipc': none("a container has its sandbox's"),
       'namespace_options.pid': effect(CONTAINER, executed('readlink', '/proc/1/exe'), '/bin/sh'),
       readonly_rootfs: effect(true, mountedAt('/'), expect.stringMatching(/ \/ ro[, ]/)),
       no_new_privs: effect(true, status(/NoNewPrivs:\t\d/), 'NoNewPrivs:\t1'),
@@ -112,8 +108,8 @@ const process: ContainerGroup = {
       'apparmor.profile_type': guest('the default profile denies mounts'),
       'apparmor.localhost_ref': guest('by the new field or else by the old one'),
       apparmor_profile: guest('by the new field or else by the old one'),
-      'selinux_options.user': selinux,
-      'selinux_options.role': selinux,
+      'selinux_options.user': selinuxParts,
+      'selinux_options.role': selinuxParts,
       'selinux_options.type': selinux,
       'selinux_options.level': selinux,
     }),

@@ -48,8 +48,8 @@ export const mounts: ContainerGroup = {
     ...under('gidMappings', each(mappingFields, mapped)),
     recursive_read_only: shows(mountedAt('/m/all/below'), expect.stringMatching(/ \/m\/all\/below ro,/)),
     selinux_relabel: elsewhere(
-      'test/runtime/selinux.test.ts',
-      'are labelled for the container where they ask for it',
+      'test/guest/selinux.guest.test.ts',
+      'a volume that is labelled for one pod is closed to others',
     ),
     'image.image': shows(executed('cat', '/m/image/image'), 'of the image'),
     image_sub_path: shows(executed('ls', '/m/image'), 'image'),

@@ -99,9 +99,10 @@ const ownNamespaces: PodGroup = {
     ...under(security, {
       'namespace_options.target_id': none('only a container has a target'),
       ...each(
-        ['user', 'role', 'type', 'level'].map((part) => `selinux_options.${part}`),
-        elsewhere('test/runtime/selinux.test.ts', "are the pod's in all its containers"),
+        ['user', 'role', 'type'].map((part) => `selinux_options.${part}`),
+        elsewhere('runtime/selinux/labels.test.ts', 'have what is asked for'),
       ),
+      'selinux_options.level': elsewhere('test/guest/selinux.guest.test.ts', 'what is asked for is had'),
       'run_as_user.value': noProcess,
       'run_as_group.value': noProcess,
       readonly_rootfs: noProcess,
@@ -130,7 +131,14 @@ const hostNamespaces: PodGroup = {
     pid: namespace('pid'),
     ipc: namespace('ipc'),
   }),
-  groups: [],
+  groups: [
+    {
+      rows: under(`${security}.namespace_options`, {
+        network: namespace('net'),
+        ipc: namespace('ipc'),
+      }),
+    },
+  ],
 }
 
 const mapping = { container_id: 0, host_id: 1_000_000, length: 65_536 }

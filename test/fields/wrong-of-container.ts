@@ -13,6 +13,8 @@ import {
 
 const forPulls = any('it counts while an image is pulled')
 const forOthers = any('it is whatever who sets it understands')
+/** NamespaceMode: the sandbox has its own. */
+const NODE = 2
 const mounts = 'config.mounts'
 const security = 'config.linux.security_context'
 
@@ -44,6 +46,10 @@ const wrongOfSecurity: WrongTable = {
   ...wrongSelinux(`${security}.selinux_options`),
   ...wrongProfile(`${security}.seccomp`, ['a.json', '/a\0']),
   ...wrongProfile(`${security}.apparmor`, ['a b']),
+  ...below(`${security}.namespace_options`, {
+    network: wrong(4, -1, 1, NODE, 3),
+    ipc: wrong(4, 1, NODE, 3),
+  }),
   ...below(security, {
     'capabilities.add_capabilities': wrong(['NO_SUCH'], ['']),
     'capabilities.drop_capabilities': wrong(['NO_SUCH'], ['KILL', 'CAP_CAP_KILL']),

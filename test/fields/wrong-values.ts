@@ -55,9 +55,9 @@ export function wrongNamespaces(at: string): WrongTable {
       length: { wrong: [0], beside: besideUser },
     })
   return below(at, {
-    network: wrong(4, -1),
+    network: wrong(4, -1, 1, 3),
     pid: wrong(4, -1),
-    ipc: wrong(4),
+    ipc: wrong(4, 1, 3),
     'userns_options.mode': { wrong: [1, 3, 4], beside: besideUser },
     ...wrongMapping('uids'),
     ...wrongMapping('gids'),
