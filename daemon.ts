@@ -111,6 +111,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     ...{ gate, log },
   })
   stack.defer(() => server.close(DRAIN_MS))
+  stack.defer(() => runtime.interruptCheckpoints())
   await Promise.all([runtime.recover(), loadAppArmor(config, ports.apparmor, log)])
   for (const what of records.setAside())
     log.error({ record: what }, 'a record cannot be read and was set aside')

@@ -118,9 +118,11 @@ test('an archive that cannot be written leaves nothing', async () => {
   const directories = await archives.prepare('c1')
   writeFileSync(join(directories.images, 'core-1.img'), 'core')
   const nowhere = join(lab.root, 'none', 'web.tar')
-  await expect(archives.pack('c1', description, nowhere)).rejects.toThrow(`archive ${nowhere}: tar failed`)
+  await expect(archives.pack('c1', description, nowhere, never)).rejects.toThrow(
+    `archive ${nowhere}: tar failed`,
+  )
   mkdirSync(join(lab.root, 'directory.tar'))
-  await expect(archives.pack('c1', description, join(lab.root, 'directory.tar'))).rejects.toThrow(
+  await expect(archives.pack('c1', description, join(lab.root, 'directory.tar'), never)).rejects.toThrow(
     'tar failed',
   )
   expect(existsSync(join(lab.root, 'directory.tar.part'))).toBe(false)
@@ -189,7 +191,7 @@ async function pack(lab: ImageLab, archives: CheckpointArchives): Promise<string
   const { images } = await archives.prepare('c1')
   writeFileSync(join(images, 'core-1.img'), 'core')
   const archive = join(lab.root, 'web.tar')
-  await archives.pack('c1', description, archive)
+  await archives.pack('c1', description, archive, never)
   await archives.remove('c1')
   expect(readdirSync(join(lab.root, 'checkpoints'))).toEqual([])
   expect(readdirSync(dirname(archive))).not.toContain('web.tar.part')

@@ -1,9 +1,10 @@
-import { lstatSync, mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, lstatSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, posix } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { CriError } from '#lib/errors.ts'
 import type { Command, Finished } from '#linux/command.ts'
 import { findProgram } from '#linux/find-program.ts'
+import { namesIn } from '#linux/names-in.ts'
 import { workerUrl } from '#linux/worker-url.ts'
 import type { CheckpointArchives, CheckpointDescription, OpenedCheckpoint } from '#runtime/checkpoint-port.ts'
 import { configDump, parseConfigDump, parseSpecDump } from './checkpoint-dumps.ts'
@@ -22,6 +23,7 @@ export interface CheckpointArchivesOptions {
 
 /** Memory is written out and read: at 100 MB/s a container of 60 GB. */
 const TAR_TIMEOUT_MS = 600_000
+const REMOVE_TIMEOUT_MS = 10_000
 
 /** On the disk whole, or not there. */
 const WRITE_ARCHIVE =
@@ -32,6 +34,7 @@ export function createCheckpointArchives(options: CheckpointArchivesOptions): Ch
   const { directory, store } = options
   const home = (id: string): string => join(directory, id)
   const archive = (id: string): string => join(home(id), 'archive')
+  removeParts(options)
   store.trash.discard(directory)
   mkdirSync(directory, { recursive: true, mode: 0o700 })
 
@@ -42,16 +45,21 @@ export function createCheckpointArchives(options: CheckpointArchivesOptions): Ch
       return { images, work: archive(id) }
     },
 
-    async pack(id, description, location) {
+    async pack(id, description, location, signal) {
       const { upper, lowers } = store.written(id)
       const listFile = join(home(id), 'list')
       const { deleted } = await inThread<ScanResult>({ task: 'scan', upper, lowers, listFile })
       writeFileSync(join(archive(id), 'deleted.files'), JSON.stringify(deleted))
       writeDumps(archive(id), description)
       using lock = options.lock(id)
-      const tar = (argv: [string, ...string[]]) => runTar(options, lock.fd, argv, location)
+      const tar = async (argv: [string, ...string[]]): Promise<void> => {
+        signal.throwIfAborted()
+        await runTar(options, lock.fd, argv, location)
+      }
       await tar(packingArguments(upper, listFile, join(archive(id), 'rootfs-diff.tar')))
+      await using part = partOf(options, home(id), location)
       await tar(['/bin/sh', '-c', WRITE_ARCHIVE, 'sh', location, archive(id)])
+      part.isWhole = true
     },
 
     isCheckpoint: (reference) => posix.isAbsolute(reference) || layerOf(store, reference) !== undefined,
@@ -75,6 +83,29 @@ export function createCheckpointArchives(options: CheckpointArchivesOptions): Ch
       store.trash.discard(home(id))
     },
   }
+}
+
+/** Where the archive is written first. What is left of it goes with a failure, and at the next start after a crash. */
+function partOf({ run }: CheckpointArchivesOptions, home: string, location: string) {
+  writeFileSync(join(home, 'part'), `${location}.part`)
+  return {
+    isWhole: false,
+    async [Symbol.asyncDispose]() {
+      if (!this.isWhole) await removeFile(run, `${location}.part`)
+    },
+  }
+}
+
+function removeParts({ directory, run }: CheckpointArchivesOptions): void {
+  for (const id of namesIn(directory)) {
+    const file = join(directory, id, 'part')
+    if (existsSync(file)) void removeFile(run, readFileSync(file, 'utf8'))
+  }
+}
+
+/** By a program: the path is kubelet's, and may hang. */
+async function removeFile(run: CheckpointArchivesOptions['run'], path: string): Promise<void> {
+  await run({ argv: ['/bin/rm', '-f', '--', path], timeoutMs: REMOVE_TIMEOUT_MS }).catch(() => {})
 }
 
 /** A checkpoint's image runs nothing by itself, and its one layer is an archive unpacked. */

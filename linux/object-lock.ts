@@ -10,8 +10,6 @@ import { namesIn } from './names-in.ts'
  * daemon such a program may still act: `settle` waits for it, then kills it, before the object is torn down.
  */
 export interface HeldLocks extends ObjectLocks {
-  /** `patienceMs`: how long what still acts may go on. */
-  settle(id: string, patienceMs?: number): Promise<void>
   /** Held until it is disposed and every child that inherited `fd` has ended. */
   hold(id: string): Disposable & { readonly fd: number }
 }
@@ -37,6 +35,8 @@ export function createObjectLocks(directory: string, usualPatienceMs = PATIENCE_
         await sleep(10)
       }
     },
+
+    kill: (id) => killHolders(path(id)),
 
     remove(id) {
       rmSync(path(id), { force: true })

@@ -38,8 +38,16 @@ export interface OpenedCheckpoint {
 export interface CheckpointArchives {
   /** An empty place for a container's state. */
   prepare(containerId: string): Promise<CheckpointDirectories>
-  /** Makes the archive of what lies there and of what the container has written: at `location`, all of it or nothing. */
-  pack(containerId: string, description: CheckpointDescription, location: string): Promise<void>
+  /**
+   * Makes the archive of what lies there and of what the container has written: at `location`, all of it or nothing.
+   * It begins no further step once the signal aborts; what runs then, ObjectLocks.kill ends.
+   */
+  pack(
+    containerId: string,
+    description: CheckpointDescription,
+    location: string,
+    signal: AbortSignal,
+  ): Promise<void>
   /** Whether the reference is an absolute path, or of a local image that was made of an archive. */
   isCheckpoint(reference: string): boolean
   /** Lays it out for a new container; throws invalid-argument for what is no archive. */

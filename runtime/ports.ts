@@ -107,7 +107,9 @@ export interface PodUserNamespace {
 /** Programs that still act for an object after a crash of the daemon: they hold its lock. */
 export interface ObjectLocks {
   /** Resolves when no program holds it any more; those left after a while are killed. */
-  settle(id: string): Promise<void>
+  settle(id: string, patienceMs?: number): Promise<void>
+  /** Kills the programs that hold it now. */
+  kill(id: string): void
   remove(id: string): void
   /** The objects that a lock is left of. */
   leftovers(): readonly string[]

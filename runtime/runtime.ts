@@ -20,6 +20,8 @@ export interface Runtime {
   recover(): Promise<void>
   /** Goes on with teardowns that did not get to their end; to be called from time to time. */
   retryUnfinished(): Promise<void>
+  /** At the end of the daemon: gives up what containers stand still for. */
+  interruptCheckpoints(): Promise<void>
 }
 
 export function createRuntime(context: RuntimeContext): Runtime {
@@ -82,6 +84,8 @@ export function createRuntime(context: RuntimeContext): Runtime {
         log.warn({ err: describeError(error) }, 'attachments that nobody needs are left on the pod network')
       })
     },
+
+    interruptCheckpoints: () => containers.interruptCheckpoints(),
 
     async retryUnfinished() {
       await recoverEach(

@@ -9,32 +9,75 @@ import type { ContainerRecord } from './record.ts'
 /** What kubelet waits for a call by default. */
 const DEFAULT_TIMEOUT_MS = 120_000
 
-/**
- * Writes the state of a running container to an archive: its processes stand still until that is written, and then go
- * on. `timeoutMs` 0: two minutes. To be called under the container's lock.
- */
-export async function checkpointContainer(
+/** The checkpoints that are being written: a container stands still for as long. */
+export class Checkpointing {
+  readonly #underWay = new Map<string, { controller: AbortController; ended: Promise<void> }>()
+  readonly #context: RuntimeContext
+
+  constructor(context: RuntimeContext) {
+    this.#context = context
+  }
+
+  /**
+   * Writes the state of a running container to an archive: its processes stand still until that is written, and then
+   * go on. `timeoutMs` 0: two minutes. To be called under the container's lock.
+   */
+  async write(record: ContainerRecord, location: string, timeoutMs: number): Promise<void> {
+    const { id } = record
+    requireCheckpoints(record.handler, this.#context.options)
+    const controller = new AbortController()
+    const written = writeCheckpoint(record, location, timeoutMs, controller.signal, this.#context)
+    this.#underWay.set(id, { controller, ended: written.catch(() => {}) })
+    try {
+      await written
+    } catch (error) {
+      if (!controller.signal.aborted) throw error
+      throw new CriError('cancelled', `container ${id} is being stopped: its checkpoint is given up`, {
+        cause: error,
+      })
+    } finally {
+      this.#underWay.delete(id)
+    }
+  }
+
+  /** Gives a checkpoint up, where there is one: before a stop, since what stands still takes no signal. */
+  async interrupt(id: string): Promise<void> {
+    const found = this.#underWay.get(id)
+    if (found === undefined) return
+    found.controller.abort()
+    this.#context.ports.locks.kill(id)
+    await found.ended
+  }
+
+  async interruptAll(): Promise<void> {
+    await Promise.all([...this.#underWay.keys()].map((id) => this.interrupt(id)))
+  }
+}
+
+async function writeCheckpoint(
   record: ContainerRecord,
   location: string,
   timeoutMs: number,
+  signal: AbortSignal,
   { ports, options }: RuntimeContext,
 ): Promise<void> {
   const { id, handler, spec } = record
-  requireCheckpoints(handler, options)
   await using undo = new AsyncDisposableStack()
   undo.defer(() => ports.checkpoints.remove(id))
   const directories = await ports.checkpoints.prepare(id)
+  signal.throwIfAborted()
   undo.defer(() => ports.monitor.thaw(id, handler))
   const ociSpec = await ports.monitor.checkpoint({
     ...{ id, handler, directories },
     timeoutMs: timeoutMs === 0 ? DEFAULT_TIMEOUT_MS : timeoutMs,
   })
+  signal.throwIfAborted()
   const description = {
     ...{ containerId: id, containerName: spec.name, handler, ociSpec },
     images: [record.imageId, spec.imageReference, spec.userSpecifiedImage].filter(Boolean),
     ...{ createdAtNs: record.createdAtNs, checkpointedAtNs: options.nowNs() },
   }
-  await ports.checkpoints.pack(id, description, location)
+  await ports.checkpoints.pack(id, description, location, signal)
 }
 
 /** Lays out what the container goes on from, and answers the image that it ran from. */

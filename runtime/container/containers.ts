@@ -9,7 +9,7 @@ import type { Process, SandboxRecord } from '../pod-sandbox/record.ts'
 import type { RuntimeContext } from '../runtime-context.ts'
 import type { ContainerService } from '../services.ts'
 import { bringUpContainer } from './bring-up.ts'
-import { checkpointContainer, openCheckpoint } from './checkpointing.ts'
+import { Checkpointing, openCheckpoint } from './checkpointing.ts'
 import { notRunning } from './commands.ts'
 import { ExitFollower } from './exit-follower.ts'
 import { resolveImageVolumes } from './mounts.ts'
@@ -32,6 +32,7 @@ export class Containers implements ContainerService {
   readonly #locks: KeyedMutex
   readonly #making = new Set<string>()
   readonly #stopping = new Stopping()
+  readonly #checkpointing: Checkpointing
   readonly #follower: ExitFollower
 
   constructor(
@@ -45,6 +46,7 @@ export class Containers implements ContainerService {
     this.#sandboxLocks = locks.sandboxes
     this.#locks = locks.containers
     this.#context = context
+    this.#checkpointing = new Checkpointing(context)
     this.#follower = new ExitFollower(catalogue, locks.containers, context)
   }
 
@@ -147,6 +149,7 @@ export class Containers implements ContainerService {
     if (record.state.phase !== 'created' && record.state.phase !== 'running') return
     const container: MonitoredContainer = { id: record.id, handler: record.handler, ...record.state }
     const { monitor } = this.#context.ports
+    await this.#checkpointing.interrupt(record.id)
     await this.#stopping.stop(record.id, record.state.phase === 'created' ? 0 : graceMs, {
       exited: this.#follower.follow(record.id),
       ask: async () => void (await monitor.signal(container, signalNumber(record.stopSignal), false)),
@@ -209,8 +212,11 @@ export class Containers implements ContainerService {
     using _lock = await this.#locks.acquire(found.id)
     const record = this.#catalogue.get(found.id)
     if (record.state.phase !== 'running') throw notRunning(record)
-    await checkpointContainer(record, location, timeoutMs, this.#context)
+    await this.#checkpointing.write(record, location, timeoutMs)
   }
+
+  /** At the end of the daemon: no container is left standing still. */
+  interruptCheckpoints = (): Promise<void> => this.#checkpointing.interruptAll()
 
   /** Brings a record up to date with the host: after a restart, and where a teardown did not get to its end. */
   async recover(record: ContainerRecord, hasSandbox: boolean): Promise<void> {

@@ -68,7 +68,7 @@ const unjournaled = new Set([
   'giveUp',
 ])
 
-const synchronous = new Set(['locks.remove'])
+const synchronous = new Set(['locks.remove', 'locks.kill'])
 
 function refused(name: string): Promise<never> {
   const error = new Error(`${name} was made to fail`)

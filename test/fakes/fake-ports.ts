@@ -229,6 +229,9 @@ function fakeLocks(host: FakeHost): ObjectLocks {
     async settle(id) {
       host.lockHolders.delete(id)
     },
+    kill(id) {
+      host.lockHolders.delete(id)
+    },
     remove: () => undefined,
     leftovers: () => [...host.lockHolders],
   }

@@ -24,7 +24,8 @@ function counting(pod: Pod, fields: Fields = {}): Promise<Container> {
   })
 }
 
-const countOf = async (container: Container): Promise<number> => Number(await container.exec('cat', '/count'))
+const countOf = async (container: Container): Promise<number> =>
+  Number(await container.exec('sh', '-c', 'cat /count 2>/dev/null || echo 0'))
 
 async function counted(container: Container, count: number): Promise<void> {
   await until(`it counts to ${count}`, async () => (await countOf(container)) >= count)
@@ -100,6 +101,39 @@ testOnEach('%s: what a checkpoint needs is said', async (handler) => {
   await expect(relative).rejects.toThrow(/location is "x.tar": it must be an absolute path/)
 })
 
+testOnEach('%s: a stop gives up a checkpoint that is being written', async (handler) => {
+  await using pod = await runPod(daemon(), handler)
+  const first = await counting(pod)
+  await first.start()
+  await counted(first, 3)
+  const location = join(daemon().directory, `stopped-${handler}.tar`)
+  execFileSync('mkfifo', [`${location}.part`]) // tar waits for a reader.
+  const given = daemon().rpc('CheckpointContainer', { container_id: first.id, location })
+  const refused = expect(given).rejects.toThrow(/is being stopped: its checkpoint is given up/)
+  await until('the archive is being written', () => existsSync(laidOut(first)))
+  await daemon().rpc('StopContainer', { container_id: first.id, timeout: 0 })
+  await refused
+  expect(await first.exited()).toMatchObject({ exit_code: 137 })
+  expect(existsSync(`${location}.part`)).toBe(false)
+})
+
+testOnEach('%s: a daemon that ends gives up a checkpoint, and the container goes on', async (handler) => {
+  await using pod = await runPod(daemon(), handler)
+  const first = await counting(pod)
+  await first.start()
+  await counted(first, 3)
+  const location = join(daemon().directory, `ended-${handler}.tar`)
+  execFileSync('mkfifo', [`${location}.part`])
+  const given = daemon().rpc('CheckpointContainer', { container_id: first.id, location })
+  given.catch(() => {})
+  await until('the archive is being written', () => existsSync(laidOut(first)))
+  await daemon().stop()
+  const log = join(pod.logDirectory, 'container.log')
+  const before = readFileSync(log, 'utf8').length
+  await until('it goes on without a daemon', () => readFileSync(log, 'utf8').length > before)
+  await daemon().start()
+})
+
 testOnEach('%s: a daemon killed during a checkpoint leaves the container running', async (handler) => {
   await using pod = await runPod(daemon(), handler)
   const first = await counting(pod)
@@ -114,6 +148,7 @@ testOnEach('%s: a daemon killed during a checkpoint leaves the container running
   await daemon().start()
   await expect(broken).rejects.toThrow()
   await counted(first, (await countOf(first)) + 3)
+  await until('what was written of the archive is gone', () => !existsSync(`${location}.part`))
 })
 
 const laidOut = ({ id }: Container): string =>
