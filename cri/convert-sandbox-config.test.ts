@@ -69,9 +69,6 @@ test('every field arrives in the spec', () => {
 test.for([
   [undefined, 'config is missing'],
   [{ ...bare, metadata: undefined }, 'config.metadata is missing'],
-  [{ ...bare, metadata: { ...metadata, name: '' } }, 'config.metadata.name is empty'],
-  [{ ...bare, metadata: { ...metadata, namespace: '' } }, 'config.metadata.namespace is empty'],
-  [{ ...bare, metadata: { ...metadata, uid: '' } }, 'config.metadata.uid is empty'],
   [
     { ...bare, logDirectory: 'logs' },
     'pod default/web: log_directory is "logs": it must be an absolute path',
@@ -81,27 +78,15 @@ test.for([
     'dns_config.servers[0] is "1.1.1.1\\nsearch evil"',
   ],
   [full({ 'dnsConfig.searches': ['a', 'b c'] }), 'dns_config.searches[1] is "b c": it may have no blanks'],
-  [full({ 'dnsConfig.options': ['ndots:1\0'] }), 'dns_config.options[0] is "ndots:1\\u0000"'],
   [{ ...bare, hostname: 'x'.repeat(65) }, 'it may have 64 bytes'],
-  [{ ...bare, hostname: 'a b' }, 'hostname is "a b"'],
-  [full({ 'linux.cgroupParent': '/kubepods/../system' }), 'linux.cgroup_parent is /kubepods/../system'],
   [full({ 'linux.cgroupParent': '/a:b:c' }), 'linux.cgroup_parent is /a:b:c: a cgroup has no colon'],
   [
     full({ [`${namespaceOptions}.network`]: NamespaceMode.CONTAINER }),
     'network is CONTAINER: it may be POD or NODE',
   ],
-  [full({ [`${namespaceOptions}.ipc`]: NamespaceMode.TARGET }), 'ipc is TARGET'],
   [full({ [`${namespaceOptions}.pid`]: NamespaceMode.TARGET }), 'pid is TARGET'],
   [full({ [`${namespaceOptions}.pid`]: 7 }), 'pid is 7: it may be 0, 1, 2, 3'],
-  [full({ 'linux.securityContext.runAsUser': undefined }), 'run_as_group is 1 without a user'],
-  [full({ 'linux.overhead.cpuShares': 1n }), 'linux.overhead.cpu_shares is 1'],
-  [full({ 'linux.resources.cpusetMems': 'x' }), 'linux.resources.cpuset_mems is "x"'],
-  [full({ 'portMappings.0.hostPort': 65_536 }), 'port_mappings[0].host_port is 65536'],
-  [full({ 'portMappings.0.hostPort': -1 }), 'port_mappings[0].host_port is -1'],
-  [full({ 'portMappings.0.containerPort': 0 }), 'port_mappings[0].container_port is 0'],
-  [full({ 'portMappings.0.protocol': 3 }), 'port_mappings[0].protocol is 3'],
-  [full({ 'portMappings.0.hostIp': 'localhost' }), 'port_mappings[0].host_ip is localhost'],
-] as const)('wrong input is named: %#', ([config, message]) => {
+] as const)('wrong input is named, with the remedy (test/fields has the rest): %#', ([config, message]) => {
   expect(() => convertSandboxConfig(config, 'crun')).toThrow(
     expect.objectContaining({ kind: 'invalid-argument', message: expect.stringContaining(message) }),
   )

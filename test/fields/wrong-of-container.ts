@@ -95,7 +95,7 @@ export const wrongOfContainer: WrongTable = {
     },
     'devices.container_path': wrong('', 'null', '/dev/a\0'),
     'devices.host_path': wrong('', 'null'),
-    'devices.permissions': wrong('x', 'rwmx', 'RW'),
+    'devices.permissions': wrong('', 'x', 'rwmx', 'RW'),
     labels: forOthers,
     annotations: any('unknown ones are for others; known ones have tests of their own'),
     log_path: wrong('/var/log/0.log', '../0.log', 'a/', '.', 'a\0'),

@@ -51,6 +51,8 @@ export const wrongOfSandbox: WrongTable = {
   ...wrongSelinux(`${security}.selinux_options`),
   ...wrongProfile(`${security}.seccomp`, ['a.json', '/a\0']),
   ...below(security, {
+    // Only a container can join another's.
+    'namespace_options.pid': wrong(4, -1, 3),
     'namespace_options.target_id': any('only a container has a target'),
     'run_as_user.value': noProcess,
     'run_as_group.value': wrong(1),
