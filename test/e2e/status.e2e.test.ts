@@ -76,5 +76,5 @@ test('a configuration that cannot be parsed is named with its error', async () =
 })
 
 test('RPCs of later versions answer UNIMPLEMENTED', async () => {
-  await expect(daemon().rpc('CheckpointContainer', { container_id: 'x' })).rejects.toMatchObject({ code: 12 })
+  await expect(daemon().rpc('CheckpointPod', {})).rejects.toMatchObject({ code: 12 })
 })
