@@ -1,11 +1,11 @@
 import { closeSync, constants, mkdirSync, openSync, readlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { CriError, errnoOf, notFound } from '#lib/errors.ts'
-import { openInRoot, unmount } from '#linux/libc.ts'
+import { openInRoot } from '#linux/libc.ts'
 import { mappedOverlayMounter } from '#linux/mapped-overlay.ts'
 import { namesIn } from '#linux/names-in.ts'
 import { isMounted, mountReadonlyOverlay } from '#linux/overlay.ts'
-import { removeMountPoint } from '#linux/remove-mount-point.ts'
+import { removeMountPoints } from '#linux/remove-mount-point.ts'
 import type { ImageVolumeRequest, ImageVolumes } from '#runtime/image-volumes-port.ts'
 import type { ImageRecords } from './image-records.ts'
 import type { ImageStore } from './image-source.ts'
@@ -78,12 +78,7 @@ export function createImageVolumes({
     },
 
     async remove(containerId) {
-      const home = join(directory, containerId)
-      for (const name of namesIn(home)) {
-        await unmount(join(home, name))
-        removeMountPoint(join(home, name))
-      }
-      removeMountPoint(home)
+      await removeMountPoints(join(directory, containerId))
       const owned = records.rootfsIds().filter((id) => id.startsWith(`${containerId}/`))
       for (const owner of owned) records.removeRootfs(owner)
       if (owned.length > 0) layers.collect()

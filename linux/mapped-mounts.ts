@@ -1,11 +1,10 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { MappedMountRequest, MappedMounts } from '#runtime/mapped-mounts-port.ts'
-import { unmount } from './libc.ts'
 import { namesIn } from './names-in.ts'
 import type { HeldLocks } from './object-lock.ts'
 import type { ProcessWatcher } from './process-watcher.ts'
-import { removeMountPoint } from './remove-mount-point.ts'
+import { removeMountPoints } from './remove-mount-point.ts'
 import { holdUserNamespace } from './user-namespace.ts'
 
 export interface MappedMountsOptions {
@@ -40,12 +39,7 @@ export function createMappedMounts({ directory, watcher, lock, copy }: MappedMou
     },
 
     async remove(containerId) {
-      const home = join(directory, containerId)
-      for (const name of namesIn(home)) {
-        await unmount(join(home, name))
-        removeMountPoint(join(home, name))
-      }
-      removeMountPoint(home)
+      await removeMountPoints(join(directory, containerId))
     },
 
     leftovers: () => namesIn(directory),
