@@ -14,11 +14,14 @@ interface Report {
     readonly assertionResults: readonly {
       readonly status: string
       readonly fullName: string
+      readonly failureMessages: readonly string[]
       readonly meta?: { readonly skipReason?: string }
     }[]
   }[]
 }
 
+const LONGEST_MESSAGE_LINES = 20
+const LONGEST_LINE = 400
 const directory = process.argv[2] ?? '.'
 const reports = readdirSync(directory)
   .filter((name) => name.endsWith('.json'))
@@ -39,8 +42,10 @@ const failedParts = readParts().filter(({ status }) => status !== 0)
 const unexplained = failed.length + brokenFiles.length === 0 ? failedParts : []
 
 console.log('')
-for (const test of failed) console.log(`failed: ${test.file}: ${test.fullName}`)
-for (const file of brokenFiles) console.log(`failed: ${file.name}: ${file.message}`)
+for (const test of failed) {
+  console.log(`failed: ${test.file}: ${test.fullName}\n${beginning(test.failureMessages.join('\n'))}`)
+}
+for (const file of brokenFiles) console.log(`failed: ${file.name}\n${beginning(file.message)}`)
 for (const { name, status } of failedParts) console.log(`failed: ${name} (exit status ${status})`)
 for (const { file, fullName, meta } of skipped) {
   console.log(`skipped: ${file}: ${fullName}${meta?.skipReason === undefined ? '' : `: ${meta.skipReason}`}`)
@@ -48,6 +53,12 @@ for (const { file, fullName, meta } of skipped) {
 const failures = failed.length + brokenFiles.length + unexplained.length
 console.log(`${passed.length} passed, ${failures} failed, ${skipped.length} skipped`)
 process.exitCode = failures + failedParts.length === 0 ? 0 : 1
+
+/** Where only the end of the output is kept, this has to tell why. */
+function beginning(message: string): string {
+  const lines = message.split('\n').slice(0, LONGEST_MESSAGE_LINES)
+  return lines.map((line) => `  ${line.slice(0, LONGEST_LINE)}`).join('\n')
+}
 
 function readParts(): readonly { readonly name: string; readonly status: number }[] {
   const path = join(directory, 'parts')
