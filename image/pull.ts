@@ -15,6 +15,19 @@ export interface PullDependencies {
   readonly registry: RegistryOptions
   readonly platform: Platform
   readonly log: Log
+  /** Hears of each layer that is fetched: once with 0 bytes, then whenever bytes have come. Must not throw. */
+  readonly onProgress?: (progress: LayerProgress) => void
+}
+
+/** How far the fetching of one layer is. A layer that is here, or that another pull fetches, is not told of. */
+export interface LayerProgress {
+  /** The reference in full, as errors name it. */
+  readonly image: string
+  readonly digest: string
+  /** Each byte is counted once, however often the connection broke off. */
+  readonly receivedBytes: number
+  /** Of the whole layer, compressed. */
+  readonly sizeBytes: number
 }
 
 export interface ImagePuller {
@@ -41,9 +54,10 @@ export function imagePuller(dependencies: PullDependencies): ImagePuller {
 async function pullOnce(
   reference: Reference,
   auth: RequestAuth | undefined,
-  { store, registry, platform, log }: PullDependencies,
+  dependencies: PullDependencies,
   signal: AbortSignal,
 ): Promise<string> {
+  const { store, registry, platform, log } = dependencies
   using session = await RegistrySession.open(reference, auth, registry, log, signal)
   const digest = await session.resolve(signal)
   const names = {
@@ -54,7 +68,8 @@ async function pullOnce(
   if (present !== undefined && names.tags.every((tag) => present.tags.includes(tag))) return present.id
   try {
     const { manifest, manifestDigest } = await chooseManifest(session, digest, platform, signal)
-    const source = await toSource(session, manifest, platform, nameOf(reference), signal)
+    const image = nameOf(reference)
+    const source = await toSource(session, manifest, { ...dependencies, image }, signal)
     return await store.add({ ...source, ...names, manifestDigest }, signal)
   } catch (thrown) {
     throw withName(thrown, nameOf(reference))
@@ -107,12 +122,15 @@ function chooseEntry(entries: readonly IndexEntry[], host: Platform): IndexEntry
 async function toSource(
   session: RegistrySession,
   manifest: ImageManifest,
-  host: Platform,
-  name: string,
+  {
+    platform: host,
+    image,
+    onProgress = () => {},
+  }: Pick<PullDependencies, 'platform' | 'onProgress'> & { image: string },
   signal: AbortSignal,
 ): Promise<Pick<ImageSource, 'config' | 'layers'>> {
   const config = await session.config(manifest.config, signal)
-  const { diffIds, os, architecture, variant } = parseImageConfig(config, name)
+  const { diffIds, os, architecture, variant } = parseImageConfig(config, image)
   const built = { os: os || host.os, architecture: architecture || host.architecture, variant }
   if (suitability(built, host) === undefined) throw notForHost(host, describePlatform(built))
   if (diffIds.length !== manifest.layers.length) {
@@ -121,14 +139,26 @@ async function toSource(
       `its manifest has ${manifest.layers.length} layers, its config ${diffIds.length}: it is broken, push it anew`,
     )
   }
-  const layers = manifest.layers.map((layer, index) => toLayer(session, layer, diffIds[index] ?? ''))
+  const layers = manifest.layers.map((layer, index) => {
+    const { digest, sizeBytes } = layer
+    const received = (receivedBytes: number) => onProgress({ image, digest, receivedBytes, sizeBytes })
+    return toLayer(session, layer, diffIds[index] ?? '', received)
+  })
   return { config, layers }
 }
 
-const toLayer = (session: RegistrySession, layer: Descriptor, diffId: string) => ({
+const toLayer = (
+  session: RegistrySession,
+  layer: Descriptor,
+  diffId: string,
+  received: (receivedBytes: number) => void,
+) => ({
   ...layer,
   diffId,
-  open: async (signal: AbortSignal) => session.blob(layer, signal),
+  open: async (signal: AbortSignal) => {
+    received(0)
+    return session.blob(layer, signal, received)
+  },
 })
 
 const notForHost = (host: Platform, offered: string) =>

@@ -14,13 +14,15 @@ const PROGRESS_BYTES = 1 << 20
 
 /**
  * A blob's bytes, once each and in order, however often the connection breaks off. Throws RegistryFailure when
- * that is too often, or when they are not `sizeBytes`; what `open` throws is final.
+ * that is too often, or when they are not `sizeBytes`; what `open` throws is final. `onReceived` hears how many
+ * bytes have come so far.
  */
 export async function* readBlob(
   open: (offset: number) => Promise<BlobPart>,
   sizeBytes: number,
   retries: RetryPolicy,
   signal: AbortSignal,
+  onReceived: (receivedBytes: number) => void,
 ): AsyncGenerator<Uint8Array> {
   let received = 0
   let failures = 0
@@ -30,6 +32,7 @@ export async function* readBlob(
     try {
       for await (const chunk of rest(part, received, sizeBytes)) {
         received += chunk.length
+        onReceived(received)
         yield chunk
       }
       return

@@ -110,7 +110,11 @@ export class RegistrySession implements Disposable {
   }
 
   /** The bytes of a blob, unverified; where the connection breaks off it goes on, at another endpoint if need be. */
-  async *blob({ digest, sizeBytes }: Descriptor, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  async *blob(
+    { digest, sizeBytes }: Descriptor,
+    signal: AbortSignal,
+    onReceived: (receivedBytes: number) => void = () => {},
+  ): AsyncGenerator<Uint8Array> {
     const step = `fetch layer ${digest}`
     const open = (offset: number): Promise<BlobPart> =>
       this.#fromFirst(step, this.#pullers, async (client) => {
@@ -120,7 +124,7 @@ export class RegistrySession implements Disposable {
         return { url: response.url, offset: from, bytes: client.read(response, signal) }
       })
     try {
-      yield* readBlob(open, sizeBytes, this.#options.retries, signal)
+      yield* readBlob(open, sizeBytes, this.#options.retries, signal, onReceived)
     } catch (thrown) {
       throw thrown instanceof RegistryFailure ? this.#allFailed(step, [thrown]) : thrown
     }
