@@ -28,6 +28,8 @@ export interface LayerSource {
   readonly sizeBytes: number | undefined
   /** The layer's bytes from their beginning; may be called again after a failure. */
   open(signal: AbortSignal): Promise<AsyncIterable<Uint8Array>>
+  /** Called when the store has it, opened or not. */
+  arrived?(): void
 }
 
 /** An image that is here, whole. */

@@ -111,7 +111,9 @@ export class LocalImageStore implements ImageStore {
     const stop = AbortSignal.any([signal, failed.signal])
     const claim = async (layer: LayerSource): Promise<LayerClaim> => {
       try {
-        return await this.#options.layers.claim(layer, stop)
+        const claim = await this.#options.layers.claim(layer, stop)
+        layer.arrived?.()
+        return claim
       } catch (error) {
         failed.abort(error)
         throw error

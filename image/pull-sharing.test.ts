@@ -31,6 +31,19 @@ test('of one reference share the work', async () => {
   expect(lab.gets(/blobs/)).toHaveLength(2)
 })
 
+test('show the same progress: who comes later sees how far it is', async () => {
+  const image = lab.registry.addImage('a', 'v1')
+  const { held, release } = holdLayers(image)
+  const first = lab.pull('a:v1')
+  await held
+  const second = lab.pull('a:v1')
+  expect(lab.progress[1]?.layers).toMatchObject([{ phase: 'fetching', receivedBytes: 0 }])
+  release()
+  await Promise.all([first, second])
+  expect(lab.progress[0]).toBe(lab.progress[1])
+  expect(lab.progress[1]?.layers).toMatchObject([{ phase: 'done' }])
+})
+
 test('with other credentials do not', async () => {
   lab.registry.addImage('a', 'v1')
   lab.registry.auth = { kind: 'basic', username: 'u', password: 's3cret' }

@@ -1,24 +1,34 @@
 import { CriError } from '#lib/errors.ts'
 
-interface SharedCall<Result> {
+/** A call that has begun, and what callers may know of it meanwhile. */
+export interface StartedCall<Result, About> {
   readonly result: Promise<Result>
+  readonly about: About
+}
+
+interface SharedCall<Result, About> extends StartedCall<Result, About> {
   readonly end: AbortController
   callers: number
 }
 
 /** Calls of one key that are under way together are one. It is given up when the last caller has hung up. */
-export class SharedCalls<Result> {
-  readonly #calls = new Map<string, SharedCall<Result>>()
+export class SharedCalls<Result, About> {
+  readonly #calls = new Map<string, SharedCall<Result, About>>()
 
-  /** `start` gets a signal of the shared call's own; `signal` is the caller's. Throws cancelled when that aborts. */
+  /**
+   * `start` gets a signal of the shared call's own; `signal` is the caller's. `tell` is called once, before the
+   * result is there. Throws cancelled when the caller's signal aborts.
+   */
   async join(
     key: string,
     signal: AbortSignal,
-    start: (signal: AbortSignal) => Promise<Result>,
+    start: (signal: AbortSignal) => StartedCall<Result, About>,
+    tell: (about: About) => void,
   ): Promise<Result> {
     if (signal.aborted) throw hungUp(signal)
     const call = this.#calls.get(key) ?? this.#start(key, start)
     call.callers += 1
+    tell(call.about)
     const { promise: left, reject: leave } = Promise.withResolvers<never>()
     const hangUp = () => {
       leave(hungUp(signal))
@@ -32,9 +42,9 @@ export class SharedCalls<Result> {
     }
   }
 
-  #start(key: string, start: (signal: AbortSignal) => Promise<Result>): SharedCall<Result> {
+  #start(key: string, start: (signal: AbortSignal) => StartedCall<Result, About>): SharedCall<Result, About> {
     const end = new AbortController()
-    const call: SharedCall<Result> = { result: start(end.signal), end, callers: 0 }
+    const call: SharedCall<Result, About> = { ...start(end.signal), end, callers: 0 }
     this.#calls.set(key, call)
     const forget = () => {
       if (this.#calls.get(key) === call) this.#calls.delete(key)
@@ -44,7 +54,7 @@ export class SharedCalls<Result> {
   }
 
   /** Who comes after the last has left does not join what is being given up. */
-  #leave(key: string, call: SharedCall<Result>): void {
+  #leave(key: string, call: SharedCall<Result, About>): void {
     call.callers -= 1
     if (call.callers > 0) return
     if (this.#calls.get(key) === call) this.#calls.delete(key)

@@ -4,8 +4,9 @@ import type { Log } from '#lib/log.ts'
 import type { RequestAuth } from './auth-credentials.ts'
 import { parseImageConfig } from './image-config.ts'
 import type { ImageSource, ImageStore } from './image-source.ts'
-import { type Descriptor, type IndexEntry, type Manifest, parseManifest } from './manifest.ts'
+import { type IndexEntry, type Manifest, parseManifest } from './manifest.ts'
 import { describePlatform, type Platform, suitability } from './platform.ts'
+import { PullProgress } from './pull-progress.ts'
 import { SharedCalls } from './pull-sharing.ts'
 import { parseReference, type Reference } from './reference.ts'
 import { type RegistryOptions, RegistrySession } from './registry-session.ts'
@@ -15,19 +16,11 @@ export interface PullDependencies {
   readonly registry: RegistryOptions
   readonly platform: Platform
   readonly log: Log
-  /** Hears of each layer that is fetched: once with 0 bytes, then whenever bytes have come. Must not throw. */
-  readonly onProgress?: (progress: LayerProgress) => void
 }
 
-/** How far the fetching of one layer is. A layer that is here, or that another pull fetches, is not told of. */
-export interface LayerProgress {
-  /** The reference in full, as errors name it. */
-  readonly image: string
-  readonly digest: string
-  /** Each byte is counted once, however often the connection broke off. */
-  readonly receivedBytes: number
-  /** Of the whole layer, compressed. */
-  readonly sizeBytes: number
+export interface PullOptions {
+  /** Is handed the pull's progress as soon as that has begun; of a pull that is joined, how far it is already. */
+  readonly watch?: (progress: PullProgress) => void
 }
 
 export interface ImagePuller {
@@ -37,16 +30,25 @@ export interface ImagePuller {
    * Throws invalid-argument for a bad reference or unreadable credentials, not-found and unauthenticated as the
    * registry answers, failed-precondition for an image that cannot run here, unavailable for the rest.
    */
-  pull(reference: string, auth: RequestAuth | undefined, signal: AbortSignal): Promise<string>
+  pull(
+    reference: string,
+    auth: RequestAuth | undefined,
+    signal: AbortSignal,
+    options?: PullOptions,
+  ): Promise<string>
 }
 
 export function imagePuller(dependencies: PullDependencies): ImagePuller {
-  const underWay = new SharedCalls<string>()
+  const underWay = new SharedCalls<string, PullProgress>()
   return {
-    async pull(text, auth, signal) {
+    async pull(text, auth, signal, { watch = () => {} } = {}) {
       const reference = parseReference(text)
       const key = `${nameOf(reference)} ${fingerprint(auth)}`
-      return underWay.join(key, signal, (shared) => pullOnce(reference, auth, dependencies, shared))
+      const start = (shared: AbortSignal) => {
+        const about = new PullProgress(nameOf(reference))
+        return { about, result: pullOnce(reference, auth, dependencies, about, shared) }
+      }
+      return underWay.join(key, signal, start, watch)
     },
   }
 }
@@ -54,10 +56,10 @@ export function imagePuller(dependencies: PullDependencies): ImagePuller {
 async function pullOnce(
   reference: Reference,
   auth: RequestAuth | undefined,
-  dependencies: PullDependencies,
+  { store, registry, platform, log }: PullDependencies,
+  progress: PullProgress,
   signal: AbortSignal,
 ): Promise<string> {
-  const { store, registry, platform, log } = dependencies
   using session = await RegistrySession.open(reference, auth, registry, log, signal)
   const digest = await session.resolve(signal)
   const names = {
@@ -68,8 +70,7 @@ async function pullOnce(
   if (present !== undefined && names.tags.every((tag) => present.tags.includes(tag))) return present.id
   try {
     const { manifest, manifestDigest } = await chooseManifest(session, digest, platform, signal)
-    const image = nameOf(reference)
-    const source = await toSource(session, manifest, { ...dependencies, image }, signal)
+    const source = await toSource(session, manifest, platform, progress, signal)
     return await store.add({ ...source, ...names, manifestDigest }, signal)
   } catch (thrown) {
     throw withName(thrown, nameOf(reference))
@@ -122,15 +123,12 @@ function chooseEntry(entries: readonly IndexEntry[], host: Platform): IndexEntry
 async function toSource(
   session: RegistrySession,
   manifest: ImageManifest,
-  {
-    platform: host,
-    image,
-    onProgress = () => {},
-  }: Pick<PullDependencies, 'platform' | 'onProgress'> & { image: string },
+  host: Platform,
+  progress: PullProgress,
   signal: AbortSignal,
 ): Promise<Pick<ImageSource, 'config' | 'layers'>> {
   const config = await session.config(manifest.config, signal)
-  const { diffIds, os, architecture, variant } = parseImageConfig(config, image)
+  const { diffIds, os, architecture, variant } = parseImageConfig(config, progress.image)
   const built = { os: os || host.os, architecture: architecture || host.architecture, variant }
   if (suitability(built, host) === undefined) throw notForHost(host, describePlatform(built))
   if (diffIds.length !== manifest.layers.length) {
@@ -139,27 +137,21 @@ async function toSource(
       `its manifest has ${manifest.layers.length} layers, its config ${diffIds.length}: it is broken, push it anew`,
     )
   }
+  progress.begin(manifest.layers)
   const layers = manifest.layers.map((layer, index) => {
-    const { digest, sizeBytes } = layer
-    const received = (receivedBytes: number) => onProgress({ image, digest, receivedBytes, sizeBytes })
-    return toLayer(session, layer, diffIds[index] ?? '', received)
+    const received = (receivedBytes: number) => progress.received(index, receivedBytes)
+    return {
+      ...layer,
+      diffId: diffIds[index] ?? '',
+      open: async (stop: AbortSignal) => {
+        received(0)
+        return session.blob(layer, stop, received)
+      },
+      arrived: () => progress.arrived(index),
+    }
   })
   return { config, layers }
 }
-
-const toLayer = (
-  session: RegistrySession,
-  layer: Descriptor,
-  diffId: string,
-  received: (receivedBytes: number) => void,
-) => ({
-  ...layer,
-  diffId,
-  open: async (signal: AbortSignal) => {
-    received(0)
-    return session.blob(layer, signal, received)
-  },
-})
 
 const notForHost = (host: Platform, offered: string) =>
   new CriError(

@@ -12,6 +12,7 @@ export class FakeImageStore implements ImageStore {
     const id = sha256(source.config)
     for (const layer of source.layers) {
       if (!this.#layers.has(layer.diffId)) this.#layers.set(layer.diffId, await readLayer(layer, signal))
+      layer.arrived?.()
     }
     signal.throwIfAborted()
     const { config, diffIds } = parseImageConfig(source.config, id)

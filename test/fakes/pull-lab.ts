@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'vitest'
 import type { RequestAuth } from '#image/auth-credentials.ts'
-import { type ImagePuller, imagePuller, type LayerProgress } from '#image/pull.ts'
+import { type ImagePuller, imagePuller } from '#image/pull.ts'
+import type { PullProgress } from '#image/pull-progress.ts'
 import { describeError } from '#lib/errors.ts'
 import { FakeImageStore } from './fake-image-store.ts'
 import { type FakeImage, FakeRegistry, type SeenRequest } from './fake-registry.ts'
@@ -27,8 +28,8 @@ export interface PullLab extends AsyncDisposable {
   readonly configDir: string
   /** Milliseconds, each. */
   readonly pauses: readonly number[]
-  /** What the puller told of its layers. */
-  readonly progress: readonly LayerProgress[]
+  /** Of each pull by `pull`. */
+  readonly progress: readonly PullProgress[]
   /** Of `repository:tag` in the registry. */
   pull(name: string, auth?: RequestAuth): Promise<string>
   failureOf(name: string, auth?: RequestAuth): Promise<{ kind: unknown; message: string }>
@@ -46,10 +47,12 @@ export async function pullLab(): Promise<PullLab> {
   const configDir = await mkdtemp(join(tmpdir(), 'cri-ts-pull-'))
   const store = new FakeImageStore()
   const pauses: number[] = []
-  const progress: LayerProgress[] = []
-  const puller = quickPuller(store, configDir, pauses, progress)
+  const progress: PullProgress[] = []
+  const puller = quickPuller(store, configDir, pauses)
   const pull: PullLab['pull'] = (name, auth) =>
-    puller.pull(`${registry.host}/${name}`, auth, new AbortController().signal)
+    puller.pull(`${registry.host}/${name}`, auth, new AbortController().signal, {
+      watch: (begun) => progress.push(begun),
+    })
   return {
     registry,
     mirror,
@@ -84,16 +87,10 @@ export async function pullLab(): Promise<PullLab> {
   }
 }
 
-function quickPuller(
-  store: FakeImageStore,
-  registriesDir: string,
-  pauses: number[],
-  progress: LayerProgress[],
-): ImagePuller {
+function quickPuller(store: FakeImageStore, registriesDir: string, pauses: number[]): ImagePuller {
   const silent = () => {}
   return imagePuller({
     store,
-    onProgress: (told) => void progress.push(told),
     platform: { os: 'linux', architecture: 'amd64', variant: '' },
     log: { debug: silent, info: silent, warn: silent, error: silent },
     registry: {
