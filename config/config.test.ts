@@ -5,6 +5,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { sampleDefaults } from '#runtime/sample-defaults.ts'
 import { sampleHandler } from '#runtime/sample-handler.ts'
 import { type Config, type ConfigFlags, loadConfig } from './config.ts'
+import { imageSettings, imageTable } from './image-schema.ts'
 
 /** A directory with these files in it, for one test. */
 function directoryWith(files: { readonly [name: string]: string | Buffer }): string {
@@ -57,7 +58,7 @@ const defaults: Config = {
     enableSelinux: true,
     handlers: { crun: sampleHandler('crun').settings, runc: sampleHandler('runc').settings },
   },
-  image: { registriesDir: undefined },
+  image: imageSettings(imageTable.parse({})),
   streaming: { address: '127.0.0.1', port: 0, tls: undefined, idleTimeoutMs: 14_400_000 },
 }
 

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { durationMs } from '#lib/duration.ts'
 import { invalidArgument } from '#lib/errors.ts'
+import type { KeyPath } from '#lib/key-lines.ts'
 import { nearestName } from '#lib/names.ts'
 import type { ConfinementSettings } from '#runtime/confinement.ts'
 import type { ContainerDefaults } from '#runtime/container-defaults.ts'
@@ -9,7 +10,7 @@ import type { MountSettings } from '#runtime/mount-settings.ts'
 import { confinementSettings } from './confinement-schema.ts'
 import { containerDefaults } from './defaults-schema.ts'
 import { handlerContradictions, handlerSettings } from './handler-schema.ts'
-import type { KeyPath } from './key-lines.ts'
+import { type ImageSettings, imageSettings } from './image-schema.ts'
 import { type Layer, merged, originOf, readLayers } from './layers.ts'
 import { mountSettings } from './mount-schema.ts'
 import { problemsOf } from './problems.ts'
@@ -44,8 +45,7 @@ export interface Config {
     readonly enableSelinux: boolean
     readonly handlers: { readonly [name: string]: HandlerSettings }
   }
-  /** Undefined: /etc/containers/certs.d, else /etc/containerd/certs.d. */
-  readonly image: { readonly registriesDir: string | undefined }
+  readonly image: ImageSettings
   readonly streaming: {
     readonly address: string
     readonly port: number
@@ -187,7 +187,7 @@ function toConfig(file: FileConfig): Config {
       enableSelinux: runtime.enable_selinux,
       handlers: Object.fromEntries(handlers),
     },
-    image: { registriesDir: image.registries_dir && resolve(image.registries_dir) },
+    image: imageSettings(image),
     streaming: {
       address: streaming.address,
       port: streaming.port,

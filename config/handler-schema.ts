@@ -1,8 +1,8 @@
 import { z } from 'zod'
 import { durationMs } from '#lib/duration.ts'
+import type { KeyPath } from '#lib/key-lines.ts'
 import type { HandlerSettings } from '#runtime/handler.ts'
 import { readBaseSpec } from './base-spec.ts'
-import type { KeyPath } from './key-lines.ts'
 import { PROGRAM, path, says } from './key-meta.ts'
 
 const DURATION = 'a duration in h, m, s and ms such as "2m" or "90s"'

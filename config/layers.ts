@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { parse, TomlError } from 'smol-toml'
 import { CriError, errnoOf, invalidArgument } from '#lib/errors.ts'
-import { type KeyPath, lineOfKey } from './key-lines.ts'
+import { type KeyPath, lineOfKey } from '#lib/key-lines.ts'
 
 export interface Table {
   readonly [name: string]: unknown

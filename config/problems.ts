@@ -1,6 +1,6 @@
 import type { z } from 'zod'
+import type { KeyPath } from '#lib/key-lines.ts'
 import { nearestName } from '#lib/names.ts'
-import type { KeyPath } from './key-lines.ts'
 import { allowedAt, knownNames } from './keys.ts'
 import { type Layer, valueAt } from './layers.ts'
 

@@ -1,5 +1,5 @@
 import { stringify } from 'smol-toml'
-import type { KeyPath } from './key-lines.ts'
+import type { KeyPath } from '#lib/key-lines.ts'
 import { type ConfigKey, configKeys } from './keys.ts'
 import { valueAt } from './layers.ts'
 import { dotted } from './problems.ts'

@@ -4,6 +4,7 @@ import { durationMs } from '#lib/duration.ts'
 import { confinementKeys } from './confinement-schema.ts'
 import { defaultsShape } from './defaults-schema.ts'
 import { handler } from './handler-schema.ts'
+import { imageTable } from './image-schema.ts'
 import { PROGRAM, path, says } from './key-meta.ts'
 import { mountKeys } from './mount-schema.ts'
 
@@ -152,19 +153,7 @@ export const configSchema = z.strictObject({
         ),
     })
     .prefault({}),
-  image: z
-    .strictObject({
-      registries_dir: path
-        .optional()
-        .meta(
-          says(
-            "Where each registry's hosts.toml and certificates lie, in containerd's format.",
-            'an absolute path',
-            '/etc/containers/certs.d, else /etc/containerd/certs.d',
-          ),
-        ),
-    })
-    .prefault({}),
+  image: imageTable,
   streaming: z
     .strictObject({
       address: z

@@ -37,7 +37,7 @@ const mayUse: readonly (readonly [module: RegExp, users: readonly string[]])[] =
     ['linux', 'store', 'image', 'cni', 'config', 'admin', 'cli', 'hack', 'cri/server.ts', ''],
   ],
   [/^yaml$/, ['linux']],
-  [/^(?:commander|smol-toml|pino|pino-pretty)$/, ['cli', 'config', 'hack', 'image', 'cni', '']],
+  [/^(?:commander|smol-toml|pino|pino-pretty)$/, ['cli', 'config', 'hack', 'image', 'cni', 'lib', '']],
 ]
 
 const LINE_LIMIT = 250

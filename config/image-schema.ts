@@ -1,0 +1,61 @@
+import { resolve } from 'node:path'
+import { z } from 'zod'
+import { path, says } from './key-meta.ts'
+
+/** The table [image]. */
+export const imageTable = z
+  .strictObject({
+    registries_dir: path
+      .optional()
+      .meta(
+        says(
+          "Where each registry's hosts.toml and certificates lie, in containerd's format; read anew when it changes.",
+          'an absolute path',
+          '/etc/containers/certs.d, else /etc/containerd/certs.d',
+        ),
+      ),
+    registries_conf: path
+      .default('/etc/containers/registries.conf')
+      .meta(
+        says(
+          'Mirrors, blocked registries and short names in the format of containers-registries.conf(5), version 2, with drop-ins in registries.conf.d beside it; read anew when it changes, and it need not be there.',
+          'an absolute path',
+        ),
+      ),
+    auth_file: path
+      .optional()
+      .meta(
+        says(
+          "Credentials of registries, as containers-auth.json(5) or Docker's config.json, credential helpers included; read anew when it changes. A request's own go before them.",
+          'an absolute path',
+          '/etc/containers/auth.json, /run/containers/0/auth.json, then .config/containers/auth.json and .docker/config.json of the home directory',
+        ),
+      ),
+    namespaced_auth_dir: path
+      .optional()
+      .meta(
+        says(
+          "Where a credential provider puts short-lived files for single pulls, in auth_file's format and named as CRI-O does, NAMESPACE-SHA256.json by the name of the image without its tag; each is removed once it is read.",
+          'an absolute path',
+          'none',
+        ),
+      ),
+  })
+  .prefault({})
+
+/** What of the table [image] is set; paths are absolute and normal. */
+export interface ImageSettings {
+  /** Undefined: /etc/containers/certs.d, else /etc/containerd/certs.d. */
+  readonly registriesDir: string | undefined
+  readonly registriesConf: string
+  /** Undefined: the usual places. */
+  readonly authFile: string | undefined
+  readonly namespacedAuthDir: string | undefined
+}
+
+export const imageSettings = (file: z.infer<typeof imageTable>): ImageSettings => ({
+  registriesDir: file.registries_dir && resolve(file.registries_dir),
+  registriesConf: resolve(file.registries_conf),
+  authFile: file.auth_file && resolve(file.auth_file),
+  namespacedAuthDir: file.namespaced_auth_dir && resolve(file.namespaced_auth_dir),
+})
