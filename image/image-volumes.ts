@@ -16,7 +16,7 @@ export interface ImageVolumesOptions {
   /** Where images are mounted: a directory for each container. */
   readonly directory: string
   readonly images: Pick<ImageStore, 'find'>
-  readonly layers: Pick<LayerStore, 'path' | 'collect'>
+  readonly layers: Pick<LayerStore, 'lowerDirectory' | 'collect'>
   readonly records: ImageRecords
 }
 
@@ -42,7 +42,7 @@ export function createImageVolumes({
       if (image === undefined) throw notFound('image', imageId)
       records.putRootfs(owner, image.id)
     }
-    return (records.rootfs(owner) ?? []).map((number) => layers.path(number))
+    return (records.rootfs(owner) ?? []).map((number) => layers.lowerDirectory(number))
   }
 
   /** Over `home`/`name`, with the ids of their files mapped by a user namespace where there is one. */

@@ -61,6 +61,11 @@ export class LayerStore {
     return join(this.#options.directory, layerNumber.toString(36))
   }
 
+  /** Where its files are seen, for an overlay: until the layer is collected. */
+  lowerDirectory(layerNumber: number): string {
+    return this.path(layerNumber)
+  }
+
   /** Sees to it that the layer is here or ready to be committed; who comes second shares the work of the first. */
   async claim(source: LayerSource, signal: AbortSignal): Promise<LayerClaim> {
     const unpin = this.#pin(source.diffId)

@@ -99,12 +99,12 @@ export function openImages(options: ImagesOptions): Images {
     temporaryDirectory: directory('trash'),
     written: (containerId) => ({
       upper: join(directory('rootfs'), containerId, 'upper'),
-      lowers: (records.rootfs(containerId) ?? []).map((number) => layers.path(number)).toReversed(),
+      lowers: (records.rootfs(containerId) ?? []).map((number) => layers.lowerDirectory(number)).toReversed(),
     }),
     onlyLayer({ diffIds }) {
       const [first, second] = diffIds
       const layer = first === undefined || second !== undefined ? undefined : records.layer(first)
-      return layer === undefined ? undefined : layers.path(layer.number)
+      return layer === undefined ? undefined : layers.lowerDirectory(layer.number)
     },
     trash,
     settled: () => trash.settled(),

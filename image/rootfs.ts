@@ -18,7 +18,7 @@ import { hostIdOf, type IdMappings } from '#lib/id-mappings.ts'
 import { openInRoot, unmount } from '#linux/libc.ts'
 import { mappedOverlayMounter } from '#linux/mapped-overlay.ts'
 import { isMounted, type OverlayLayers, overlayMounter } from '#linux/overlay.ts'
-import { removeMountPoint } from '#linux/remove-mount-point.ts'
+import { removeMountPoint, removeMountPoints } from '#linux/remove-mount-point.ts'
 import type { LocalImage } from '#runtime/ports.ts'
 import type { ImageRootfs } from '#runtime/rootfs-port.ts'
 import { directoryInRoot } from './copy-tree.ts'
@@ -39,7 +39,7 @@ export interface RootfsOptions {
   /** The directory of its own that it is mounted in where the container is in a user namespace, for its root to enter. */
   readonly userHome: (containerId: string) => string
   readonly images: Pick<ImageStore, 'find'>
-  readonly layers: Pick<LayerStore, 'path' | 'collect'>
+  readonly layers: Pick<LayerStore, 'lowerDirectory' | 'collect'>
   readonly records: ImageRecords
   readonly trash: Trash
   readonly written: Pick<WrittenUsages, 'of' | 'forget'>
@@ -86,7 +86,7 @@ export function createRootfs(options: RootfsOptions): ImageRootfs {
     async remove(containerId) {
       await unmount(mountPointOf(containerId))
       removeMountPoint(mountPoint(containerId))
-      await removeUserHome(userHome(containerId))
+      await removeMountPoints(userHome(containerId))
       records.removeRootfs(containerId)
       trash.discard(ownDirectory(containerId))
       written.forget(containerId)
@@ -123,7 +123,7 @@ function layersOf(
     if (image === undefined) throw notFound('image', imageId)
     records.putRootfs(containerId, image.id) // First: from here on `remove` and `leftovers` know of it.
   }
-  return (records.rootfs(containerId) ?? []).map((number) => layers.path(number))
+  return (records.rootfs(containerId) ?? []).map((number) => layers.lowerDirectory(number))
 }
 
 const localImage = ({ id, config, digests: [digest] }: ImageRecord): LocalImage => ({
@@ -189,11 +189,6 @@ const outside = ({ uid, gid }: { uid: number; gid: number }, { uids, gids }: IdM
 function makeUserHome(home: string, { uids, gids }: IdMappings): void {
   mkdirSync(home, { recursive: true, mode: 0o700 })
   chownSync(home, uids.hostId, gids.hostId)
-}
-
-async function removeUserHome(home: string): Promise<void> {
-  for (const name of ['layers', 'rootfs']) await unmount(join(home, name))
-  for (const path of [join(home, 'layers'), join(home, 'rootfs'), home]) removeMountPoint(path)
 }
 
 /** Nothing outside the root is opened, and of what is inside only a file, by way of O_PATH: opening a device acts. */

@@ -1,16 +1,17 @@
-import { closeSync, mkdirSync, openSync, rmdirSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { CriError, errnoOf } from '#lib/errors.ts'
 import { unmount } from './libc.ts'
 import { cloneMount, type DetachedMount } from './mount-api.ts'
-import type { OverlayLayers } from './overlay.ts'
+import { isMounted, type OverlayLayers } from './overlay.ts'
+import { removeMountPoint } from './remove-mount-point.ts'
 
 export interface MappedOverlay {
   readonly layers: OverlayLayers
   readonly target: string
   /** Where the user namespace is pinned by which the ids of the lower layers are mapped. */
   readonly userNamespace: string
-  /** A name for a directory that older kernels need meanwhile. */
+  /** A name for directories that older kernels need meanwhile: `STAGING-0`, `STAGING-1` … */
   readonly staging: string
 }
 
@@ -23,32 +24,67 @@ export function mappedOverlayMounter(
 ): (overlay: MappedOverlay) => Promise<void> {
   let takesDetached = true
   return async ({ layers, target, userNamespace, staging }) => {
-    const home = dirname(layers.lower[0])
-    using copy = mappedCopy(home, userNamespace)
-    const mountFrom = (directory: string): void => {
-      const [top, ...below] = layers.lower.map((path) =>
-        dirname(path) === home ? join(directory, basename(path)) : path,
-      )
-      mountOverlay({ ...layers, lower: [top ?? directory, ...below] }, target)
+    using copies = mappedCopies(layers.lower, userNamespace)
+    const mountFrom = (placeOf: (index: number, fd: number) => string): void => {
+      const places = copies.homes.map(({ fd }, index) => placeOf(index, fd))
+      const [top = '', ...below] = copies.layers.map(({ home, base }) => join(places[home] ?? '', base))
+      mountOverlay({ ...layers, lower: [top, ...below] }, target)
     }
     if (takesDetached) {
       try {
-        mountFrom(`/proc/self/fd/${copy.fd}`)
+        mountFrom((_, fd) => `/proc/self/fd/${fd}`)
         return
       } catch (error) {
         if (errnoOf(error) !== 'EINVAL') throw error
       }
     }
-    mkdirSync(staging, { recursive: true, mode: 0o700 })
-    copy.attach(staging)
-    try {
-      mountFrom(staging)
-      takesDetached = false
-    } finally {
-      await unmount(staging)
-      rmdirSync(staging)
-    }
+    await whileAttached(copies.homes, staging, (stages) => mountFrom((index) => stages[index] ?? ''))
+    takesDetached = false
   }
+}
+
+/** Calls with where the copies are attached meanwhile. */
+async function whileAttached(
+  copies: readonly DetachedMount[],
+  staging: string,
+  work: (stages: readonly string[]) => void,
+): Promise<void> {
+  const stages = copies.map((_, index) => `${staging}-${index}`)
+  try {
+    for (const [index, stage] of stages.entries()) {
+      mkdirSync(stage, { recursive: true, mode: 0o700 })
+      copies[index]?.attach(stage)
+    }
+    work(stages)
+  } finally {
+    for (const stage of stages) await takeAway(stage)
+  }
+}
+
+interface MappedCopies extends Disposable {
+  readonly homes: readonly DetachedMount[]
+  /** Which of `homes` each layer lies in, and as what; '' for the home itself. */
+  readonly layers: readonly { readonly home: number; readonly base: string }[]
+}
+
+/** Layers that lie in one directory share a copy of it; one that is mounted is a copy of its own. */
+function mappedCopies(lower: readonly string[], userNamespace: string): MappedCopies {
+  using undo = new DisposableStack()
+  const homes = new Map<string, number>()
+  const copies: DetachedMount[] = []
+  const layers = lower.map((path) => {
+    const [directory, base] = isMounted(path) ? [path, ''] : [dirname(path), basename(path)]
+    const home = homes.get(directory) ?? copies.push(undo.use(mappedCopy(directory, userNamespace))) - 1
+    homes.set(directory, home)
+    return { home, base }
+  })
+  const held = undo.move()
+  return { homes: copies, layers, [Symbol.dispose]: () => held.dispose() }
+}
+
+async function takeAway(stage: string): Promise<void> {
+  await unmount(stage)
+  removeMountPoint(stage)
 }
 
 function mappedCopy(directory: string, userNamespace: string): DetachedMount {

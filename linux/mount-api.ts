@@ -1,4 +1,4 @@
-import { closeSync } from 'node:fs'
+import { closeSync, readSync } from 'node:fs'
 import koffi from 'koffi'
 import { SystemError } from './libc.ts'
 
@@ -9,12 +9,20 @@ const natives = {
   moveMount: libc.func(
     'long syscall(long number, long fromFd, const char *from, long toFd, const char *to, unsigned int flags)',
   ),
+  fsopen: libc.func('long syscall(long number, const char *type, unsigned int flags)'),
+  fsconfig: libc.func(
+    'long syscall(long number, long fd, unsigned int command, const char *key, const char *value, int aux)',
+  ),
+  fsmount: libc.func('long syscall(long number, long fd, unsigned int flags, unsigned int attributes)'),
   setAttributes: libc.func(
     'long syscall(long number, long dirfd, const char *path, unsigned int flags, void *attributes, size_t size)',
   ),
 }
 const SYS_OPEN_TREE = 428
 const SYS_MOVE_MOUNT = 429
+const SYS_FSOPEN = 430
+const SYS_FSCONFIG = 431
+const SYS_FSMOUNT = 432
 const SYS_MOUNT_SETATTR = 442
 const AT_FDCWD = -100
 const AT_EMPTY_PATH = 0x1000
@@ -22,6 +30,11 @@ const AT_RECURSIVE = 0x8000
 const OPEN_TREE_CLONE = 0x1
 const OPEN_TREE_CLOEXEC = 0o2000000
 const MOVE_MOUNT_F_EMPTY_PATH = 0x4
+const FSOPEN_CLOEXEC = 1
+const FSMOUNT_CLOEXEC = 1
+const FSCONFIG_SET_FLAG = 0
+const FSCONFIG_SET_STRING = 1
+const FSCONFIG_CMD_CREATE = 6
 const MOUNT_ATTR_IDMAP = 0x00100000n
 const MS_SLAVE = 1n << 19n
 
@@ -46,15 +59,66 @@ export function cloneMount(path: string, recursive: boolean): DetachedMount {
     mapIds: (userNamespaceFd, all) =>
       setAttributes({ set: MOUNT_ATTR_IDMAP, userNamespaceFd }, all ? AT_RECURSIVE : 0),
     makeSlave: () => setAttributes({ propagation: MS_SLAVE }, AT_RECURSIVE),
-    attach: (target) =>
-      void check(
-        'move_mount',
-        `${path} to ${target}`,
-        natives.moveMount(SYS_MOVE_MOUNT, fd, '', AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH),
-      ),
+    attach: (target) => attach(fd, path, target),
     [Symbol.dispose]: () => closeSync(fd),
   }
 }
+
+/** A file system that is being put together (fsopen, fsconfig): its options one by one, each at most 255 bytes long. */
+export interface FilesystemContext extends Disposable {
+  /** Without a value: a flag. Throws a SystemError with what the kernel says of it. */
+  set(key: string, value?: string): void
+  /** `attributes`: MS_RDONLY, MS_NOSUID and MS_NODEV have the same numbers here. */
+  mountOn(target: string, attributes: number): void
+}
+
+export function openFilesystem(type: string): FilesystemContext {
+  const fd = check('fsopen', type, natives.fsopen(SYS_FSOPEN, type, FSOPEN_CLOEXEC))
+  const configure = (command: number, key: string | null, value: string | null): void => {
+    const result = natives.fsconfig(SYS_FSCONFIG, fd, command, key, value, 0)
+    if (Number(result) >= 0) return
+    const errno = koffi.errno()
+    const subject = [type, key, value].filter((word) => word !== null).join(' ')
+    throw new SystemError('fsconfig', `${subject}${complaintsOf(fd)}`, errno)
+  }
+  return {
+    set: (key, value) =>
+      configure(value === undefined ? FSCONFIG_SET_FLAG : FSCONFIG_SET_STRING, key, value ?? null),
+    mountOn(target, attributes) {
+      configure(FSCONFIG_CMD_CREATE, null, null)
+      const mounted = check(
+        'fsmount',
+        `${type} on ${target}`,
+        natives.fsmount(SYS_FSMOUNT, fd, FSMOUNT_CLOEXEC, attributes),
+      )
+      try {
+        attach(mounted, type, target)
+      } finally {
+        closeSync(mounted)
+      }
+    },
+    [Symbol.dispose]: () => closeSync(fd),
+  }
+}
+
+/** What the kernel wrote down of a context: a message a read, `e overlay: …`. */
+function complaintsOf(fd: number): string {
+  const messages: string[] = []
+  const message = Buffer.alloc(1024)
+  try {
+    for (let length = readSync(fd, message); length > 0; length = readSync(fd, message)) {
+      messages.push(message.toString('utf8', 0, length).trim())
+    }
+  } catch {} // ENODATA: that was all.
+  return messages.length === 0 ? '' : ` (${messages.join('; ')})`
+}
+
+const attach = (fd: number, subject: string, target: string): void =>
+  void check(
+    'move_mount',
+    `${subject} to ${target}`,
+    natives.moveMount(SYS_MOVE_MOUNT, fd, '', AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH),
+  )
 
 interface Attributes {
   readonly set?: bigint
