@@ -139,7 +139,8 @@ export class ConmonMonitor implements ContainerMonitor, Disposable {
   }
 
   async reopenLog(id: string, logFile: string): Promise<void> {
-    await reopenLogFile(id, logFile, () => requestLogReopen(this.#options.paths, id))
+    const isWatched = (): boolean => this.#monitors.get(id)?.some(isAlive) === true
+    await reopenLogFile({ id, logFile, isWatched, ask: () => requestLogReopen(this.#options.paths, id) })
   }
 
   async ended({ id, init, monitor }: MonitoredContainer): Promise<void> {

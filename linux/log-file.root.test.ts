@@ -1,7 +1,9 @@
 import { existsSync, renameSync, rmSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { until } from '#test/e2e/until.ts'
 import { handlers, type MonitorLab, monitorLab } from '#test/integration/monitor-lab.ts'
+import { isAlive } from './proc.ts'
 
 let lab: MonitorLab
 beforeAll(() => {
@@ -37,4 +39,19 @@ test('a log that is a symbolic link is refused, at the creation and when it is r
   await lab.monitor().remove(request.id, request.handler)
   expect(existsSync(victim)).toBe(false)
   for (const path of [request.logFile, `${request.logFile}.1`]) rmSync(path)
+})
+
+test('a log of a container that has ended is not waited for', async () => {
+  const request = lab.request(handlers[0] ?? 'runc', 'true')
+  const container = await lab.create(request)
+  await lab.monitor().start(request.id, request.handler)
+  await lab.monitor().ended(container)
+  await until('its monitor has ended', () => !isAlive(container.monitor))
+  renameSync(request.logFile, `${request.logFile}.1`)
+  await expect(lab.monitor().reopenLog(request.id, request.logFile)).rejects.toMatchObject({
+    kind: 'failed-precondition',
+    message: expect.stringContaining(`container ${request.id} has ended`),
+  })
+  await lab.monitor().remove(request.id, request.handler)
+  rmSync(`${request.logFile}.1`)
 })

@@ -21,14 +21,33 @@ export async function prepareLogFile(logDirectory: string, logFile: string): Pro
   await refuseLink(logFile)
 }
 
-/** Has the monitor reopen the log by `ask`; resolves when it has where that can be seen. `id` is for messages. */
-export async function reopenLogFile(id: string, logFile: string, ask: () => void): Promise<void> {
+export interface LogReopen {
+  /** For messages. */
+  readonly id: string
+  readonly logFile: string
+  /** Asks the monitor for it. */
+  readonly ask: () => void
+  /** Whether there is a monitor that may yet do it. */
+  readonly isWatched: () => boolean
+}
+
+/**
+ * Has the monitor reopen the log; resolves when it has where that can be seen. Throws failed-precondition when the
+ * container has ended, also while it is waited for: kubelet rotates logs of containers that it stops.
+ */
+export async function reopenLogFile({ id, logFile, ask, isWatched }: LogReopen): Promise<void> {
   await refuseLink(logFile)
   const before = await inodeOf(logFile)
   ask()
   const deadline = performance.now() + REOPEN_TIMEOUT_MS
   // Renamed away: the new file shows that it is done. Still there: nothing changes that could be seen.
   while (before === undefined && (await inodeOf(logFile)) === undefined) {
+    if (!isWatched()) {
+      throw new CriError(
+        'failed-precondition',
+        `container ${id} has ended: nothing will be written to ${logFile} any more`,
+      )
+    }
     if (performance.now() > deadline) {
       throw new CriError('deadline-exceeded', `container ${id}: its monitor did not reopen ${logFile}`)
     }

@@ -17,3 +17,11 @@ test('that the daemon is away is an error unless it was ended', () => {
   expect(errorsIn(AWAY, { restarts: true })).toEqual([])
   expect(errorsIn(FAILED, { restarts: true })).toEqual([FAILED])
 })
+
+test('that a container ends while its log is rotated is no fault', () => {
+  const reopen = (code: string) =>
+    `E1125 08:58:04.453921 436 remote_runtime.go:1006] "ReopenContainerLog from runtime service failed" err="rpc error: code = ${code} desc = container ${ID} has ended: nothing"`
+  expect(errorsIn([reopen('FailedPrecondition'), reopen('DeadlineExceeded')].join('\n'))).toEqual([
+    reopen('DeadlineExceeded'),
+  ])
+})

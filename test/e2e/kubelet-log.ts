@@ -26,6 +26,11 @@ const TOLERATED: readonly RegExp[] = [
   // It reads on from a client's connection that it has closed itself, and tells when a client of port-forward leaves.
   /"Error on socket receive" err="read tcp 127\.0\.0\.1:10250->.* use of closed network connection"/,
   /"Error proxying data from client to backend" err=".*: (?:websocket: close 1006|read: connection reset by peer)/,
+  // It rotates the log of a container that it is stopping, and asks for one that it has removed.
+  /"ReopenContainerLog from runtime service failed" err="rpc error: code = FailedPrecondition desc = container [0-9a-f]{64} (?:has ended|is \w+, not running)/,
+  /"Failed to rename rotated log" err="rename .*: no such file or directory"/,
+  /"Failed to rotate log for container" err="failed to rotate log .*: failed to reopen container log .*: rpc error: code = FailedPrecondition/,
+  /"Failed to get container status" err="rpc error: code = NotFound desc = container [0-9a-f]{64} not found"/,
   // cri-ts has no metrics yet, which the feature PodAndContainerStatsFromCRI (alpha) asks for beside the statistics.
   /ListMetricDescriptors is not implemented by this version of cri-ts/,
   // What the pods of the tests are there for.
