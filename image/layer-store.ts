@@ -162,7 +162,7 @@ export class LayerStore {
   async #unpack(source: LayerSource, directory: string, signal: AbortSignal): Promise<Unpacked> {
     using _slot = await this.#slots.take(signal)
     const { digest, diffId } = source
-    const job = { directory, digest, diffId, limits: this.#options.limits }
+    const job = { directory, format: 'overlay', digest, diffId, limits: this.#options.limits } as const
     return await this.#options.pool.untar(job, (stop) => source.open(stop), signal)
   }
 

@@ -51,11 +51,7 @@ export class LayerWriter implements TarHandler, Disposable {
     if (this.#entries > this.#entryLimit) {
       throw invalidArgument(`the layer has more than ${this.#entryLimit} files`)
     }
-    if (Math.max(entry.uid, entry.gid) > ID_LIMIT || Math.min(entry.uid, entry.gid) < 0) {
-      throw invalidArgument(
-        `${readable(entry.name)} has the owner ${entry.uid}:${entry.gid}, which no file can have`,
-      )
-    }
+    checkOwner(entry)
     const name = layerName(entry.name)
     if (name.kind === 'root') this.#root(entry)
     else if (name.kind === 'opaque') this.#tree.makeOpaque(this.#tree.directory(name.directory))
@@ -182,8 +178,13 @@ export class LayerWriter implements TarHandler, Disposable {
   }
 }
 
+export function checkOwner({ name, uid, gid }: TarEntry): void {
+  if (Math.max(uid, gid) <= ID_LIMIT && Math.min(uid, gid) >= 0) return
+  throw invalidArgument(`${readable(name)} has the owner ${uid}:${gid}, which no file can have`)
+}
+
 /** Marks by which overlayfs would look elsewhere, and labels that belong to the machine the image was built on. */
-function isHostsOwn(name: string): boolean {
+export function isHostsOwn(name: string): boolean {
   return /^(trusted|user)\.overlay\./.test(name) || name === 'security.selinux'
 }
 

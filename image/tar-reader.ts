@@ -3,7 +3,8 @@ import { entryOf, type TarEntry } from './tar-entry.ts'
 import { BLOCK_SIZE, parsePaxRecords, parseTarHeader, type TarHeader } from './tar-header.ts'
 
 export interface TarHandler {
-  entry(entry: TarEntry): void
+  /** `dataAt`: where in the tar its data begins. */
+  entry(entry: TarEntry, dataAt: number): void
   /** A part of the last entry's data, valid until it returns. */
   data(chunk: Buffer): void
   /** The last entry's data is complete. */
@@ -21,6 +22,9 @@ export class TarReader {
   readonly #handler: TarHandler
   readonly #partial = Buffer.alloc(BLOCK_SIZE)
   #partialLength = 0
+  /** Of the bytes taken so far, those before the piece that is looked at. */
+  #pieceAt = 0
+  #dataAt = 0
   /** Data still to come of the entry, or of a header that is longer than a block. */
   #dataLeft = 0
   #paddingLeft = 0
@@ -40,6 +44,7 @@ export class TarReader {
       else if (this.#paddingLeft > 0) at += this.#takePadding(chunk.length - at)
       else at += this.#takeHeader(chunk, at)
     }
+    this.#pieceAt += chunk.length
   }
 
   /** How much of an entry's data and padding comes next: who can seek may leave it out by `skip`. */
@@ -50,6 +55,7 @@ export class TarReader {
   /** Takes `skippableBytes` as read. */
   skip(): void {
     if (this.#longHeader !== undefined) return
+    this.#pieceAt += this.#dataLeft + this.#paddingLeft
     if (this.#dataLeft > 0) this.#handler.end()
     this.#dataLeft = 0
     this.#paddingLeft = 0
@@ -94,6 +100,7 @@ export class TarReader {
 
   #takeHeader(chunk: Buffer, at: number): number {
     if (this.#partialLength === 0 && chunk.length - at >= BLOCK_SIZE) {
+      this.#dataAt = this.#pieceAt + at + BLOCK_SIZE
       this.#header(chunk.subarray(at, at + BLOCK_SIZE))
       return BLOCK_SIZE
     }
@@ -101,6 +108,7 @@ export class TarReader {
     this.#partialLength += taken
     if (this.#partialLength === BLOCK_SIZE) {
       this.#partialLength = 0
+      this.#dataAt = this.#pieceAt + at + taken
       this.#header(this.#partial)
     }
     return taken
@@ -131,7 +139,7 @@ export class TarReader {
     this.#longName = undefined
     this.#longLinkName = undefined
     this.#expect(entry.sizeBytes)
-    this.#handler.entry(entry)
+    this.#handler.entry(entry, this.#dataAt)
     if (entry.sizeBytes === 0) this.#handler.end()
   }
 

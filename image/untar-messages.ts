@@ -1,5 +1,6 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { ErrorKind } from '#lib/errors.ts'
+import type { LayerFormat } from './layer-format.ts'
 import type { LayerUsage } from './layer-writer.ts'
 
 /**
@@ -12,8 +13,9 @@ export type UntarRequest =
   | {
       readonly task: 'untar'
       readonly port: MessagePort
-      /** An empty directory. */
+      /** What is made: a directory, or a file in the format `erofs`. */
       readonly directory: string
+      readonly format: LayerFormat
       /** Of the compressed bytes. */
       readonly digest: string
       readonly diffId: string

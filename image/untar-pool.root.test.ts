@@ -1,10 +1,11 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { digestOf } from '#test/fixtures/image.ts'
 import { pieces } from '#test/fixtures/image-sources.ts'
 import { tarOf } from '#test/fixtures/tar.ts'
+import type { LayerFormat } from './layer-format.ts'
 import { UntarPool } from './untar-pool.ts'
 
 let home: string
@@ -16,9 +17,15 @@ afterEach(() => rmSync(home, { recursive: true }))
 const never = new AbortController().signal
 const threads = (): number => readdirSync('/proc/self/task').length
 const tar = tarOf([{ name: 'a', content: 'a' }])
-const job = (name: string) => {
+const job = (name: string, format: LayerFormat = 'overlay') => {
   const digest = digestOf(tar)
-  return { directory: join(home, name), digest, diffId: digest, limits: { sizeBytes: 1 << 20, entries: 10 } }
+  return {
+    directory: join(home, name),
+    format,
+    digest,
+    diffId: digest,
+    limits: { sizeBytes: 1 << 20, entries: 10 },
+  }
 }
 
 test('threads start when there is work, never more than allowed, and end when they are idle', async () => {
@@ -41,6 +48,13 @@ test('threads start when there is work, never more than allowed, and end when th
   open()
   expect(await Promise.all(jobs)).toHaveLength(4)
   await vi.waitFor(() => expect(threads()).toBeLessThanOrEqual(before), { timeout: 5_000 })
+})
+
+test('a layer becomes a file of EROFS where it is asked for', async () => {
+  await using pool = new UntarPool()
+  const usage = await pool.untar(job('blob', 'erofs'), async () => pieces(tar), never)
+  expect(usage).toMatchObject({ usedBytes: 8192, usedInodes: 1 })
+  expect(statSync(job('blob').directory).size).toBeLessThanOrEqual(8192)
 })
 
 test('a tree is removed whole, with names that are not UTF-8', async () => {

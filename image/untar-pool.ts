@@ -1,12 +1,14 @@
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
 import { CriError } from '#lib/errors.ts'
 import { workerUrl } from '#linux/worker-url.ts'
+import type { LayerFormat } from './layer-format.ts'
 import type { LayerUsage } from './layer-writer.ts'
 import type { FromWorker, ToWorker, UntarLimits, UntarRequest } from './untar-messages.ts'
 
 export interface UntarJob {
-  /** Is made; its parent is there. */
+  /** Is made; its parent is there. A file in the format `erofs`. */
   readonly directory: string
+  readonly format: LayerFormat
   readonly digest: string
   readonly diffId: string
   readonly limits: UntarLimits

@@ -1,12 +1,11 @@
 import { createHash } from 'node:crypto'
-import { mkdirSync, rmSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { pipeline } from 'node:stream/promises'
 import { type MessagePort, parentPort } from 'node:worker_threads'
 import { CriError, describeError, errnoOf, invalidArgument } from '#lib/errors.ts'
 import { copyTree } from './copy-tree.ts'
 import { createDecoder } from './layer-decoder.ts'
-import { LayerWriter } from './layer-writer.ts'
-import { TarReader } from './tar-reader.ts'
+import { layerSink } from './layer-sink.ts'
 import type { FromWorker, ToWorker, UntarRequest } from './untar-messages.ts'
 
 /**
@@ -30,10 +29,8 @@ async function perform(request: UntarRequest): Promise<Done> {
 }
 
 async function untar(request: UntarRequest & { task: 'untar' }): Promise<Done> {
-  const { port, directory, digest, diffId, limits } = request
-  mkdirSync(directory, { mode: 0o755 })
-  using writer = new LayerWriter(directory, limits.entries)
-  const reader = new TarReader(writer)
+  const { port, digest, diffId, limits } = request
+  using sink = layerSink(request)
   const blob = verifier(digest, Number.POSITIVE_INFINITY, 'blob')
   const tar = verifier(diffId, limits.sizeBytes, 'uncompressed layer')
   const inbox = inboxOf(port)
@@ -44,14 +41,14 @@ async function untar(request: UntarRequest & { task: 'untar' }): Promise<Done> {
   }
   async function unpack(source: AsyncIterable<Uint8Array>): Promise<void> {
     using _ = inbox // A failure here wakes who waits for more.
-    for await (const chunk of source) reader.push(bufferOf(tar.take(chunk)))
+    for await (const chunk of source) sink.push(bufferOf(tar.take(chunk)))
   }
   const decoder = first === undefined ? undefined : createDecoder(first)
   await (decoder === undefined ? unpack(compressed()) : pipeline(compressed(), decoder, unpack))
-  reader.finish()
+  const finish = sink.parsed()
   blob.check()
   tar.check()
-  return { answer: 'done', usage: writer.finish(), compressedBytes: blob.sizeBytes() }
+  return { answer: 'done', usage: finish(), compressedBytes: blob.sizeBytes() }
 }
 
 /** Counts and hashes what goes by. */

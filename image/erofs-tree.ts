@@ -1,0 +1,141 @@
+import { constants } from 'node:fs'
+import { invalidArgument } from '#lib/errors.ts'
+import { readable } from '#linux/overlay-files.ts'
+import { type Inode, NAME_LIMIT_BYTES } from './erofs-format.ts'
+import { ErofsInodes } from './erofs-inodes.ts'
+
+const { S_IFMT, S_IFDIR, S_IFLNK, S_IFCHR } = constants
+const LINK_LIMIT = 40
+
+export interface ErofsDirectory {
+  readonly inode: number
+  /** Of the root: itself. */
+  readonly parent: ErofsDirectory | undefined
+  /** Inodes by name; names are bytes in latin1. */
+  readonly children: Map<string, number>
+  /** The layers below show nothing in it. */
+  isOpaque: boolean
+}
+
+/**
+ * The files of a layer that is becoming an EROFS blob, by the same rules as a layer that is unpacked (layer-tree.ts):
+ * links in a parent are resolved as if the layer were the root directory, missing directories are made, later entries win.
+ */
+export class ErofsTree {
+  readonly inodes = new ErofsInodes()
+  readonly root: ErofsDirectory
+  readonly #directories = new Map<number, ErofsDirectory>()
+  /** What a parent as it was named really is. */
+  readonly #resolved = new Map<string, ErofsDirectory>()
+
+  constructor() {
+    this.root = this.#newDirectory(undefined)
+  }
+
+  /** Undefined for an inode of another type. */
+  directoryOf(inode: number): ErofsDirectory | undefined {
+    return this.#directories.get(inode)
+  }
+
+  /** The directory of that name; it is made (and those above it) where it is missing. */
+  directory(components: readonly string[]): ErofsDirectory {
+    const name = components.join('/')
+    const known = this.#resolved.get(name)
+    if (known !== undefined) return known
+    const found = this.#walk(components)
+    this.#resolved.set(name, found)
+    return found
+  }
+
+  /** Makes a directory of that name, or takes the one that is there. */
+  makeDirectory(parent: ErofsDirectory, name: string): ErofsDirectory {
+    const there = parent.children.get(name)
+    const known = there === undefined ? undefined : this.#directories.get(there)
+    if (known !== undefined) return known
+    const made = this.#newDirectory(parent)
+    // What the layers below have of that name is hidden: it stands for a removal, and something new.
+    made.isOpaque = there !== undefined && this.isWhiteout(there)
+    this.put(parent, name, made.inode)
+    return made
+  }
+
+  /** Names an inode; what had the name before is gone. */
+  put(parent: ErofsDirectory, name: string, inode: number): void {
+    if (name.length > NAME_LIMIT_BYTES) {
+      throw invalidArgument(
+        `the name ${readable(name).slice(0, 40)}… in the layer is longer than ${NAME_LIMIT_BYTES} bytes`,
+      )
+    }
+    const there = parent.children.get(name)
+    if (there !== undefined) this.#unlink(there)
+    parent.children.set(name, inode)
+  }
+
+  /** Overlayfs's mark of a file that is hidden: a character device 0:0. */
+  isWhiteout(inode: number): boolean {
+    const bytes = this.inodes.at(inode)
+    return (this.inodes.mode(inode) & S_IFMT) === S_IFCHR && bytes.readUInt32LE(16) === 0
+  }
+
+  #newDirectory(parent: ErofsDirectory | undefined): ErofsDirectory {
+    const inode = this.inodes.add(plainDirectory)
+    const directory = { inode, parent, children: new Map<string, number>(), isOpaque: false }
+    this.#directories.set(inode, directory)
+    return directory
+  }
+
+  #walk(components: readonly string[]): ErofsDirectory {
+    const pending = [...components].reverse()
+    let directory = this.root
+    let links = 0
+    for (let name = pending.pop(); name !== undefined; name = pending.pop()) {
+      if (name === '..') {
+        directory = directory.parent ?? this.root
+        continue
+      }
+      const target = this.#targetOf(directory, name)
+      if (target === undefined) {
+        directory = this.#enter(directory, name)
+        continue
+      }
+      links += 1
+      if (links > LINK_LIMIT) throw invalidArgument(`too many links in ${readable(components.join('/'))}`)
+      if (target.startsWith('/')) directory = this.root
+      pending.push(...target.split('/').filter(isStep).reverse())
+    }
+    return directory
+  }
+
+  /** Where the link of that name leads; undefined when it is none. */
+  #targetOf(directory: ErofsDirectory, name: string): string | undefined {
+    const inode = directory.children.get(name)
+    if (inode === undefined || (this.inodes.mode(inode) & S_IFMT) !== S_IFLNK) return undefined
+    return this.inodes.targets.get(inode)
+  }
+
+  #enter(parent: ErofsDirectory, name: string): ErofsDirectory {
+    const there = parent.children.get(name)
+    const isDirectory = there === undefined || this.#directories.has(there)
+    if (!isDirectory && !this.isWhiteout(there)) {
+      throw invalidArgument(`${readable(name)} is a file of the layer, and a directory of it too`)
+    }
+    return this.makeDirectory(parent, name)
+  }
+
+  #unlink(inode: number): void {
+    this.#resolved.clear()
+    const doomed = [inode]
+    for (let next = doomed.pop(); next !== undefined; next = doomed.pop()) {
+      this.inodes.addLinks(next, -1)
+      for (const child of this.#directories.get(next)?.children.values() ?? []) doomed.push(child)
+      this.#directories.delete(next)
+    }
+  }
+}
+
+/** One that no entry describes. */
+const plainDirectory: Inode = {
+  ...{ mode: S_IFDIR | 0o755, uid: 0, gid: 0, seconds: 0, nanoseconds: 0, sizeBytes: 0 },
+}
+
+const isStep = (component: string): boolean => component !== '' && component !== '.'

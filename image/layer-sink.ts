@@ -1,0 +1,49 @@
+import { mkdirSync } from 'node:fs'
+import { ErofsLayerWriter } from './erofs-layer-writer.ts'
+import type { LayerFormat } from './layer-format.ts'
+import { type LayerUsage, LayerWriter } from './layer-writer.ts'
+import { TarReader } from './tar-reader.ts'
+
+/** Takes the tar of a layer, and makes the layer of it. Its end gives up what is open; what was made stays. */
+export interface LayerSink extends Disposable {
+  push(chunk: Buffer): void
+  /** After the last piece: throws when the tar is cut off; the answer makes the layer complete. */
+  parsed(): () => LayerUsage
+}
+
+export interface LayerSinkOptions {
+  /** What is made. */
+  readonly directory: string
+  readonly format: LayerFormat
+  readonly diffId: string
+  readonly limits: { readonly entries: number }
+}
+
+export function layerSink({ directory, format, diffId, limits }: LayerSinkOptions): LayerSink {
+  if (format === 'erofs') {
+    const writer = new ErofsLayerWriter(directory, limits.entries)
+    const reader = new TarReader(writer)
+    return {
+      push(chunk) {
+        writer.take(chunk)
+        reader.push(chunk)
+      },
+      parsed() {
+        reader.finish()
+        return () => writer.finish(Buffer.from(diffId.replace('sha256:', ''), 'hex'))
+      },
+      [Symbol.dispose]: () => writer[Symbol.dispose](),
+    }
+  }
+  mkdirSync(directory, { mode: 0o755 })
+  const writer = new LayerWriter(directory, limits.entries)
+  const reader = new TarReader(writer)
+  return {
+    push: (chunk) => reader.push(chunk),
+    parsed() {
+      reader.finish()
+      return () => writer.finish()
+    },
+    [Symbol.dispose]: () => writer[Symbol.dispose](),
+  }
+}
