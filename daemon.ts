@@ -1,6 +1,5 @@
 import { hostname } from 'node:os'
 import { join } from 'node:path'
-import { type AdminImages, serveAdmin } from '#admin/server.ts'
 import type { Config } from '#config/config.ts'
 import { imageService } from '#cri/image-service/service.ts'
 import type { RuntimeStatus } from '#cri/runtime-service/runtime-status.ts'
@@ -10,7 +9,6 @@ import { StartGate } from '#cri/start-gate.ts'
 import { type StreamingServer, startStreamingServer } from '#cri/streaming/server.ts'
 import { DEFAULT_REGISTRIES_DIRS } from '#image/hosts-directory.ts'
 import type { ImageStore } from '#image/image-source.ts'
-import { importImages } from '#image/import.ts'
 import { type Images, openImages } from '#image/open-images.ts'
 import { hostPlatform } from '#image/platform.ts'
 import { type ImagePuller, imagePuller } from '#image/pull.ts'
@@ -33,6 +31,7 @@ import { createRuntime, type Runtime } from '#runtime/runtime.ts'
 import { openImageRecords } from '#store/image-records.ts'
 import { createPaths, type Paths } from '#store/paths.ts'
 import { openRecords } from '#store/records.ts'
+import { serveCli } from './daemon-admin.ts'
 import { runtimeHandler } from './daemon-handlers.ts'
 import { openPorts } from './daemon-ports.ts'
 import { daemonStatus } from './daemon-status.ts'
@@ -99,6 +98,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     userNamespaceProblem: problem,
   })
   const store = wrap('images', images.store)
+  const puller = openPuller(config, store, log)
   const streaming = stack.use(await openStreaming(config, runtime, log))
   await removeStaleSocket(config.listen)
   const server = await startCriServer({
@@ -107,7 +107,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
       ...{ sandboxes: runtime.sandboxes, containers: runtime.containers, commands: runtime.commands },
       ...{ stats: runtime.stats, streaming, gate, status },
     }),
-    imageService: imageService({ store, puller: openPuller(config, store, log), clock }),
+    imageService: imageService({ store, puller, clock }),
     ...{ gate, log },
   })
   stack.defer(() => server.close(DRAIN_MS))
@@ -115,9 +115,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   await Promise.all([runtime.recover(), loadAppArmor(config, ports.apparmor, log)])
   for (const what of records.setAside())
     log.error({ record: what }, 'a record cannot be read and was set aside')
-  stack.use(
-    await serveAdmin(paths.adminSocket, { images: adminImages(store, images.temporaryDirectory), log }),
-  )
+  stack.use(await serveCli(paths.adminSocket, { store, puller, images, log }))
   const retries = setInterval(() => void runtime.retryUnfinished(), RETRY_INTERVAL_MS)
   stack.defer(() => clearInterval(retries))
   gate.open()
@@ -202,15 +200,4 @@ function initPath(): string {
     'failed-precondition',
     'a pod with a shared PID namespace needs an init: install catatonit, or ask for namespace_options.pid = CONTAINER',
   )
-}
-
-function adminImages(store: ImageStore, temporaryDirectory: string): AdminImages {
-  return {
-    async importArchive(path, name) {
-      const options = { temporaryDirectory, ...(name === undefined ? {} : { name }) }
-      const imported = await importImages(store, path, options, new AbortController().signal)
-      return imported.map(({ id, tags }) => ({ id, names: tags }))
-    },
-    list: () => store.list(),
-  }
 }

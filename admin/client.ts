@@ -1,55 +1,72 @@
-import { request } from 'node:http'
+import { type IncomingMessage, request } from 'node:http'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
-import type { z } from 'zod'
 import { CriError, errnoOf } from '#lib/errors.ts'
-import { failure, IMAGES_PATH, IMPORT_PATH, importedImages, listedImages } from './protocol.ts'
+import { failure, failureLine } from './protocol.ts'
 
-export type ImportedImage = Readonly<z.infer<typeof importedImages>[number]>
-export type ListedImage = Readonly<z.infer<typeof listedImages>[number]>
-
-/** The daemon's own commands; each throws the CriError that the daemon met, or unavailable when none answers. */
-export interface AdminClient {
-  /** An absolute path, which the daemon reads. */
-  importArchive(path: string, name: string | undefined): Promise<readonly ImportedImage[]>
-  listImages(): Promise<readonly ListedImage[]>
-}
-
-/** Where the daemon with this state directory listens for them. */
+/** Where the daemon with this state directory listens for the commands of the CLI. */
 export const adminSocket = (state: string): string => join(state, 'admin.sock')
+
+/** One connection a call. Each throws the CriError that the daemon met, or unavailable when none answers. */
+export interface AdminClient {
+  /** The answer's JSON. */
+  call(method: string, path: string, body?: object): Promise<unknown>
+  /** The JSON of each line, as it comes. Who stops reading hangs up. */
+  lines(method: string, path: string, body?: object): AsyncGenerator<unknown>
+}
 
 export function adminClient(socketPath: string): AdminClient {
   return {
-    importArchive: async (path, name) => {
-      const query = name === undefined ? '' : `?${new URLSearchParams({ name })}`
-      return importedImages.parse(await call(socketPath, 'POST', IMPORT_PATH + query, { path }))
+    async call(method, path, body) {
+      const response = await send(socketPath, method, path, body)
+      return JSON.parse(await text(response).catch(unreachable(socketPath)))
     },
-    listImages: async () => listedImages.parse(await call(socketPath, 'GET', IMAGES_PATH)),
+    async *lines(method, path, body) {
+      const response = await send(socketPath, method, path, body)
+      try {
+        for await (const line of createInterface({ input: response })) yield parsedLine(line)
+        // The interface ends as well when the connection is cut.
+        if (!response.complete) throw new Error('the connection was cut')
+      } catch (thrown) {
+        throw thrown instanceof CriError ? thrown : unreachable(socketPath)(thrown)
+      } finally {
+        response.destroy()
+      }
+    },
   }
 }
 
-async function call(socketPath: string, method: string, path: string, body?: object): Promise<unknown> {
-  const sent = body === undefined ? '' : JSON.stringify(body)
-  const { promise, resolve, reject } = Promise.withResolvers<{ status: number; answer: string }>()
-  const headers = { 'content-length': Buffer.byteLength(sent) }
-  request({ socketPath, method, path, headers, agent: false }, (response) => {
-    text(response).then((answer) => resolve({ status: response.statusCode ?? 0, answer }), reject)
-  })
-    .on('error', reject)
-    .end(sent)
+function parsedLine(line: string): unknown {
+  const parsed: unknown = JSON.parse(line)
+  const failed = failureLine.safeParse(parsed)
+  if (!failed.success) return parsed
+  throw new CriError(failed.data.failure.kind, failed.data.failure.message)
+}
 
-  const { status, answer } = await promise.catch((cause: unknown) => {
-    throw unreachable(socketPath, cause)
-  })
-  if (status === 200) return JSON.parse(answer)
-  const { kind, message } = failure.parse(JSON.parse(answer))
+/** The answer to it; throws where that is a failure. */
+async function send(
+  socketPath: string,
+  method: string,
+  path: string,
+  body?: object,
+): Promise<IncomingMessage> {
+  const sent = body === undefined ? '' : JSON.stringify(body)
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
+  const headers = { 'content-length': Buffer.byteLength(sent) }
+  request({ socketPath, method, path, headers, agent: false }, resolve).on('error', reject).end(sent)
+  const response = await promise.catch(unreachable(socketPath))
+  if (response.statusCode === 200) return response
+  const { kind, message } = failure.parse(JSON.parse(await text(response).catch(unreachable(socketPath))))
   throw new CriError(kind, message)
 }
 
-function unreachable(socketPath: string, cause: unknown): CriError {
-  const remedy =
-    errnoOf(cause) === 'EACCES'
-      ? 'only root may: run it with sudo'
-      : 'start it with `cri-ts serve`, or give the --state or --config that it runs with'
-  return new CriError('unavailable', `the daemon can't be asked on ${socketPath}: ${remedy}`, { cause })
-}
+const unreachable =
+  (socketPath: string) =>
+  (cause: unknown): never => {
+    const remedy =
+      errnoOf(cause) === 'EACCES'
+        ? 'only root may: run it with sudo'
+        : 'start it with `cri-ts serve`, or give the --state or --config that it runs with'
+    throw new CriError('unavailable', `the daemon can't be asked on ${socketPath}: ${remedy}`, { cause })
+  }

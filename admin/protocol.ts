@@ -2,26 +2,11 @@ import { z } from 'zod'
 import type { ErrorKind } from '#lib/errors.ts'
 
 /**
- * The CLI's own commands, as JSON over HTTP on a socket that only root may open:
- *   POST /v1/images/import?name=NAME  {"path": "/an/archive.tar"}  → [{id, names}]
- *   GET  /v1/images                                                → [{id, tags, digests, sizeBytes}]
- * A failure answers {kind, message} of the CriError.
+ * The CLI's own commands are JSON over HTTP on a socket that only root may open; each group of them has its paths and
+ * shapes in a file of its own. What takes long answers a line of JSON for each step (application/x-ndjson).
+ * A failure answers {kind, message} of the CriError, in the last line where lines have been sent: {failure: {…}}.
  */
-export const IMPORT_PATH = '/v1/images/import'
-export const IMAGES_PATH = '/v1/images'
-
-export const importRequest = z.strictObject({ path: z.string().regex(/^\/[^\0]+$/) })
-
-export const importedImages = z.array(z.object({ id: z.string(), names: z.array(z.string()) }))
-
-export const listedImages = z.array(
-  z.object({
-    id: z.string(),
-    tags: z.array(z.string()),
-    digests: z.array(z.string()),
-    sizeBytes: z.number(),
-  }),
-)
+export const LINES = 'application/x-ndjson'
 
 /** The HTTP status of each kind of error; the kind itself stands in the answer. */
 export const statusOf = {
@@ -42,3 +27,6 @@ export const failure = z.object({
   kind: z.enum(Object.keys(statusOf) as [ErrorKind, ...ErrorKind[]]),
   message: z.string(),
 })
+
+/** The last line of an answer that failed on its way. */
+export const failureLine = z.object({ failure })

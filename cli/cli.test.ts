@@ -3,8 +3,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parse } from 'smol-toml'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { adminSocket } from '#admin/client.ts'
-import { type AdminImages, serveAdmin } from '#admin/server.ts'
 import type { Config } from '#config/config.ts'
 import { CriError } from '#lib/errors.ts'
 import { cli } from './cli.ts'
@@ -16,6 +14,7 @@ async function run(args: readonly string[], serve: (config: Config) => Promise<v
     version: '1.2.3',
     out: (text) => (out += text),
     err: (text) => (err += text),
+    environment: {},
     serve,
   })
   return { code, out, err }
@@ -42,6 +41,7 @@ describe('usage', () => {
     [['serve', '--stat', '/x'], 2, "unknown option '--stat'\n(Did you mean --state?)"],
     [['images', 'import'], 2, "missing required argument 'file'"],
     [['images', 'import', 'a', '--nam', 'b'], 2, "unknown option '--nam'\n(Did you mean --name?)"],
+    [['images', 'pull', 'a', '--creds', 'u:p'], 2, "unknown option '--creds'"],
     [['version', 'more'], 2, 'too many arguments'],
     [['serve', '--root'], 2, "option '--root <dir>' argument missing"],
   ])('%o ends with %d', async ([args, code, written]) => {
@@ -109,69 +109,5 @@ describe('config', () => {
     expect(out).toContain('root = "/r" # --root\n')
     expect(out).toContain(`conf_dir = "/c" # ${file}:3\n`)
     expect(parse(out)).toMatchObject({ root: '/r', log_level: 'info' })
-  })
-})
-
-describe('images', () => {
-  /** A daemon that answers on the admin socket of its own state directory. */
-  async function daemon(images: AdminImages): Promise<string> {
-    const state = mkdtempSync(join(tmpdir(), 'cli-'))
-    const log = { debug() {}, info() {}, warn() {}, error() {} }
-    const server = await serveAdmin(adminSocket(state), { images, log })
-    onTestFinished(async () => {
-      await server[Symbol.asyncDispose]()
-      rmSync(state, { recursive: true })
-    })
-    return state
-  }
-  const config = () => ['--config', configFile('')]
-
-  test('import sends the path as the daemon sees it, and prints what came of it', async () => {
-    const asked: unknown[] = []
-    const state = await daemon({
-      importArchive: async (path, name) => {
-        asked.push([path, name])
-        return [{ id: 'sha256:12', names: ['localhost/a:1', 'localhost/a:2'] }]
-      },
-      list: () => [],
-    })
-    const result = await run([...config(), 'images', 'import', 'a.tar', '--name', 'a:1', '--state', state])
-    expect(result).toEqual({ code: 0, out: 'sha256:12 localhost/a:1 localhost/a:2\n', err: '' })
-    expect(asked).toEqual([[join(process.cwd(), 'a.tar'), 'a:1']])
-  })
-
-  test('ls prints a table', async () => {
-    const id = `sha256:${'0123456789abcdef'.repeat(4)}`
-    const state = await daemon({
-      importArchive: async () => [],
-      list: () => [
-        { id, tags: ['localhost/web:1'], digests: ['localhost/web@sha256:1'], sizeBytes: 2_300_000 },
-        { id: 'sha256:ff', tags: [], digests: ['b@sha256:2'], sizeBytes: 5 },
-      ],
-    })
-    const { out } = await run([...config(), 'images', 'ls', '--state', state])
-    expect(out).toBe(
-      'IMAGE ID       SIZE   NAMES\n0123456789abc  2.3MB  localhost/web:1\nff             5B     b@sha256:2\n',
-    )
-  })
-
-  test("the daemon's failure is the command's", async () => {
-    const state = await daemon({
-      importArchive: () => Promise.reject(new CriError('not-found', 'import /a.tar: no such file')),
-      list: () => [],
-    })
-    expect(await run([...config(), 'images', 'import', '/a.tar', '--state', state])).toEqual({
-      code: 1,
-      out: '',
-      err: 'cri-ts: import /a.tar: no such file\n',
-    })
-  })
-
-  test('without a daemon the socket and the remedy are named', async () => {
-    const { code, err } = await run([...config(), 'images', 'ls', '--state', '/nonexistent'])
-    expect(code).toBe(1)
-    expect(err).toContain(
-      "the daemon can't be asked on /nonexistent/admin.sock: start it with `cri-ts serve`",
-    )
   })
 })

@@ -3,12 +3,16 @@ import type { Config, ConfigFlags } from '#config/config.ts'
 import { CriError, describeError } from '#lib/errors.ts'
 import { addConfigCommands } from './config-commands.ts'
 import { addImagesCommands } from './images-commands.ts'
+import type { Terminal } from './live-lines.ts'
 
 /** What the command line needs of the process it runs in. */
 export interface CliHost {
   readonly version: string
   out(text: string): void
   err(text: string): void
+  /** Where stderr is a terminal: to change lines in place. */
+  readonly terminal?: Terminal | undefined
+  readonly environment: { readonly [name: string]: string | undefined }
   /** Runs the daemon until it is told to stop. */
   serve(config: Config): Promise<void>
 }

@@ -1,20 +1,32 @@
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
-import type { AdminClient } from '#admin/client.ts'
+import type { ImageClient } from '#admin/image-client.ts'
 import type { CliContext } from './cli.ts'
 import { columns, humanSize } from './columns.ts'
+import { daemonClient } from './daemon-client.ts'
+import { type PullFlags, pullImage } from './pull-command.ts'
 
-/** `images import | ls`: asked of the running daemon, so that nothing writes its store beside it. */
+/** `images …`: asked of the running daemon, so that nothing writes its store beside it. */
 export function addImagesCommands(program: Command, context: CliContext): void {
   const images = program.command('images').description("about the running daemon's images")
 
+  images
+    .command('pull')
+    .description('pull an image from its registry; its id is printed, progress goes to stderr')
+    .argument('<image>', 'as a pod names it: registry.example/app:1, or with @sha256:…')
+    .option('--creds-file <file>', 'user:password for the registry, in its first line; - is standard input')
+    .option('-q, --quiet', 'no progress')
+    .addHelpText('after', '\nCRI_TS_CREDS in the environment is the same as --creds-file.')
+    .action(async (image: string, flags: PullFlags) => {
+      await pullImage(await imagesOf(context), image, flags, context)
+    })
   images
     .command('import')
     .description('import an OCI or docker-archive tarball')
     .argument('<file>', 'the tarball; the daemon must be able to read it')
     .option('--name <name>', 'the name of the image, instead of those in the tarball')
     .action(async (file: string, { name }: { name?: string }) => {
-      const client = await daemon(context)
+      const client = await imagesOf(context)
       for (const { id, names } of await client.importArchive(resolve(file), name)) {
         context.out(`${[id, ...names].join(' ')}\n`)
       }
@@ -23,18 +35,36 @@ export function addImagesCommands(program: Command, context: CliContext): void {
     .command('ls')
     .description('list them')
     .action(async () => {
-      const client = await daemon(context)
-      const rows = (await client.listImages()).map(({ id, tags, digests, sizeBytes }) => [
+      const client = await imagesOf(context)
+      const rows = (await client.list()).map(({ id, tags, digests, sizeBytes }) => [
         id.replace(/^sha256:/, '').slice(0, 13),
         humanSize(sizeBytes),
         (tags.length > 0 ? tags : digests).join(' '),
       ])
       context.out(columns([['IMAGE ID', 'SIZE', 'NAMES'], ...rows]))
     })
+  images
+    .command('inspect')
+    .description('print all that is known of an image, as JSON')
+    .argument('<image>', 'a name, an id, or the beginning of an id')
+    .action(async (image: string) => {
+      const client = await imagesOf(context)
+      context.out(`${JSON.stringify(await client.inspect(image), null, 2)}\n`)
+    })
+  images
+    .command('rm')
+    .description('remove images, each with all its names; containers made of them run on')
+    .argument('<images...>', 'names, ids, or beginnings of ids')
+    .action(async (references: string[]) => {
+      const client = await imagesOf(context)
+      for (const reference of references) {
+        const { id, tags, digests } = await client.remove(reference)
+        context.out(`${[id, ...(tags.length > 0 ? tags : digests)].join(' ')}\n`)
+      }
+    })
 }
 
-async function daemon({ flags }: CliContext): Promise<AdminClient> {
-  const { loadConfig } = await import('#config/config.ts')
-  const { adminClient, adminSocket } = await import('#admin/client.ts')
-  return adminClient(adminSocket(loadConfig(flags()).config.state))
+async function imagesOf(context: CliContext): Promise<ImageClient> {
+  const { imageClient } = await import('#admin/image-client.ts')
+  return imageClient(await daemonClient(context))
 }

@@ -1,16 +1,15 @@
 import { z } from 'zod'
 import { invalidArgument } from '#lib/errors.ts'
 import type { ImageConfig } from '#runtime/ports.ts'
+import type { Platform } from './platform.ts'
 
 /** What cri-ts reads of an image's config blob (OCI image-spec config.md; Docker's has the same shape). */
 export interface ParsedImageConfig {
   readonly config: ImageConfig
   /** Base first. */
   readonly diffIds: readonly string[]
-  readonly os: string
-  readonly architecture: string
-  /** '' where there is none. */
-  readonly variant: string
+  /** Each part '' where it is not said. */
+  readonly platform: Platform
 }
 
 /** Go writes an empty list or map as null. */
@@ -54,9 +53,7 @@ export function parseImageConfig(blob: Buffer, what: string): ParsedImageConfig 
       volumes: Object.keys(config?.Volumes ?? {}),
     },
     diffIds: rootfs.diff_ids ?? [],
-    os: os ?? '',
-    architecture: architecture ?? '',
-    variant: variant ?? '',
+    platform: { os: os ?? '', architecture: architecture ?? '', variant: variant ?? '' },
   }
 }
 

@@ -1,4 +1,5 @@
 import type { ImageConfig } from '#runtime/ports.ts'
+import type { Platform } from './platform.ts'
 
 /**
  * Between who brings images (a registry, an archive) and who keeps them (image-store.ts).
@@ -41,6 +42,8 @@ export interface ImageRecord {
   /** Of the compressed layers and the config, as containerd counts. */
   readonly sizeBytes: number
   readonly config: ImageConfig
+  /** What it is built for, as its config says. */
+  readonly platform: Platform
   readonly manifestDigest: string | undefined
   /** Base first. */
   readonly diffIds: readonly string[]

@@ -181,6 +181,7 @@ export class LocalImageStore implements ImageStore {
       digests,
       sizeBytes,
       config: parsed.config,
+      platform: parsed.platform,
       manifestDigest,
       diffIds,
       pulledAtNs,

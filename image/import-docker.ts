@@ -29,7 +29,7 @@ export async function dockerImages(
   for (const { Config, RepoTags, Layers } of parsed.data) {
     const config = await archive.read(Config)
     const what = `an image in archive ${archive.path}`
-    const { diffIds, ...built } = parseImageConfig(config, what)
+    const { diffIds, platform: built } = parseImageConfig(config, what)
     if (built.architecture !== '' && suitability(built, platform) === undefined) {
       throw new CriError(
         'failed-precondition',

@@ -72,7 +72,7 @@ async function imageOf(
   if ('platforms' in chosen) return chosen
   const { descriptor, manifest } = chosen
   const config = await readBlob(archive, manifest.config)
-  const { diffIds, ...built } = parseImageConfig(config, `an image in archive ${archive.path}`)
+  const { diffIds, platform: built } = parseImageConfig(config, `an image in archive ${archive.path}`)
   if (built.architecture !== '' && suitability(built, platform) === undefined) {
     return { platforms: [describePlatform(built)] }
   }

@@ -128,8 +128,12 @@ async function toSource(
   signal: AbortSignal,
 ): Promise<Pick<ImageSource, 'config' | 'layers'>> {
   const config = await session.config(manifest.config, signal)
-  const { diffIds, os, architecture, variant } = parseImageConfig(config, progress.image)
-  const built = { os: os || host.os, architecture: architecture || host.architecture, variant }
+  const { diffIds, platform } = parseImageConfig(config, progress.image)
+  const built = {
+    ...platform,
+    os: platform.os || host.os,
+    architecture: platform.architecture || host.architecture,
+  }
   if (suitability(built, host) === undefined) throw notForHost(host, describePlatform(built))
   if (diffIds.length !== manifest.layers.length) {
     throw new CriError(

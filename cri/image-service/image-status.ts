@@ -2,14 +2,14 @@ import type { ImageRecord, ImageStore } from '#image/image-source.ts'
 import type { ImageStatusRequest, ImageStatusResponse } from '#proto/gen/runtime/v1/api.ts'
 import type { Handler } from '../unary.ts'
 import { convertImage } from './convert-image.ts'
-import { findImage } from './find-image.ts'
+import { imageOfSpec } from './read-image-spec.ts'
 
 /** An image that is not here is an answer without one, not an error (api.proto, ImageStatus). */
 export function imageStatus(
   store: Pick<ImageStore, 'find'>,
 ): Handler<ImageStatusRequest, ImageStatusResponse> {
   return ({ image, verbose }) => {
-    const found = findImage(store, image)
+    const found = imageOfSpec(store, image)
     if (found === undefined) return { image: undefined, info: {} }
     return { image: convertImage(found), info: verbose ? { info: JSON.stringify(details(found)) } : {} }
   }

@@ -2,7 +2,7 @@ import type { ImageStore } from '#image/image-source.ts'
 import type { Image, ImageFilter, ListImagesRequest, ListImagesResponse } from '#proto/gen/runtime/v1/api.ts'
 import type { Handler } from '../unary.ts'
 import { convertImage } from './convert-image.ts'
-import { findImage } from './find-image.ts'
+import { imageOfSpec } from './read-image-spec.ts'
 
 export function listImages(
   store: Pick<ImageStore, 'find' | 'list'>,
@@ -17,6 +17,6 @@ export function filteredImages(
 ): Image[] {
   const spec = filter?.image
   if (spec === undefined || spec.image === '') return store.list().map(convertImage)
-  const found = findImage(store, spec, 'filter.image')
+  const found = imageOfSpec(store, spec, 'filter.image')
   return found === undefined ? [] : [convertImage(found)]
 }

@@ -3,7 +3,7 @@ import type { ImagePuller } from '#image/pull.ts'
 import type { AuthConfig, PullImageRequest, PullImageResponse } from '#proto/gen/runtime/v1/api.ts'
 import { ignored } from '../ignored.ts'
 import type { Handler } from '../unary.ts'
-import { readImageSpec } from './find-image.ts'
+import { readImageSpec } from './read-image-spec.ts'
 
 /** Answers the image's id, the same that lists and container statuses show. A hang-up ends it, if nobody else waits for it. */
 export function pullImage(puller: ImagePuller): Handler<PullImageRequest, PullImageResponse> {

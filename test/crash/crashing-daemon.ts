@@ -9,6 +9,7 @@ process.exitCode = await cli(process.argv.slice(2), {
   version: 'crashing',
   out: (text) => process.stdout.write(text),
   err: (text) => process.stderr.write(text),
+  environment: process.env,
   async serve(config) {
     process.umask(0o022)
     const points = crashPoints(process.env['CRI_TS_CRASH_ORDERS'] ?? '/nowhere')

@@ -15,7 +15,7 @@ export class FakeImageStore implements ImageStore {
       layer.arrived?.()
     }
     signal.throwIfAborted()
-    const { config, diffIds } = parseImageConfig(source.config, id)
+    const { config, diffIds, platform } = parseImageConfig(source.config, id)
     const before = this.#images.get(id)
     for (const [other, image] of this.#images) {
       this.#images.set(other, { ...image, tags: image.tags.filter((tag) => !source.tags.includes(tag)) })
@@ -27,6 +27,7 @@ export class FakeImageStore implements ImageStore {
       digests: union(before?.digests, source.digests),
       sizeBytes: layerBytes.reduce((sum, bytes) => sum + bytes, source.config.length),
       config,
+      platform,
       manifestDigest: source.manifestDigest,
       diffIds,
       pulledAtNs: '1700000000000000000',

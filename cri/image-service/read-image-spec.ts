@@ -1,3 +1,4 @@
+import { findImage } from '#image/find-image.ts'
 import type { ImageRecord, ImageStore } from '#image/image-source.ts'
 import { isImageId, parseReference } from '#image/reference.ts'
 import { invalidArgument } from '#lib/errors.ts'
@@ -5,20 +6,12 @@ import type { ImageSpec } from '#proto/gen/runtime/v1/api.ts'
 import { ignored } from '../ignored.ts'
 import { within } from '../within.ts'
 
-/**
- * The local image that an image spec names: by id, by a prefix of one as crictl shows it, by tag or by digest.
- * A name goes before a prefix of an id that looks the same. Throws invalid-argument for what is no reference.
- */
-export function findImage(
+/** The local image that an image spec names. Throws invalid-argument for what is no reference. */
+export const imageOfSpec = (
   store: Pick<ImageStore, 'find'>,
   spec: ImageSpec | undefined,
   at = 'image',
-): ImageRecord | undefined {
-  const text = readImageSpec(spec, at)
-  if (isImageId(text)) return store.find(text)
-  const { canonical, tagged = '' } = parseReference(text)
-  return store.find(canonical ?? tagged) ?? (/^[0-9a-f]{3,63}$/.test(text) ? store.find(text) : undefined)
-}
+): ImageRecord | undefined => findImage(store, readImageSpec(spec, at))
 
 /** The reference in an image spec at that field. Throws invalid-argument where there is none, or what is none. */
 export function readImageSpec(spec: ImageSpec | undefined, at = 'image'): string {

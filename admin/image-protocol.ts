@@ -1,0 +1,51 @@
+import { z } from 'zod'
+
+/**
+ *   POST   /v1/images/import?name=NAME  {"path": "/an/archive.tar"}     → [{id, names}]
+ *   POST   /v1/images/pull              {reference, auth?}               → lines: {layers} as they change, then {id}
+ *   GET    /v1/images                                                    → [{id, tags, digests, sizeBytes}]
+ *   GET    /v1/images/one?reference=R                                    → {id, tags, …, config}
+ *   DELETE /v1/images/one?reference=R                                    → {id, tags, digests}
+ */
+export const IMPORT_PATH = '/v1/images/import'
+export const PULL_PATH = '/v1/images/pull'
+export const IMAGES_PATH = '/v1/images'
+export const IMAGE_PATH = '/v1/images/one'
+
+export const importRequest = z.strictObject({ path: z.string().regex(/^\/[^\0]+$/) })
+
+export const pullRequest = z.strictObject({
+  reference: z.string(),
+  auth: z.strictObject({ username: z.string(), password: z.string() }).optional(),
+})
+
+export const importedImages = z.array(z.object({ id: z.string(), names: z.array(z.string()) }))
+
+const named = z.object({ id: z.string(), tags: z.array(z.string()), digests: z.array(z.string()) })
+export const removedImage = named
+const listed = named.extend({ sizeBytes: z.number() })
+export const listedImages = z.array(listed)
+
+export const inspectedImage = listed.extend({
+  /** os/architecture[/variant] */
+  platform: z.string(),
+  pinned: z.boolean(),
+  /** ISO 8601 */
+  pulledAt: z.string(),
+  manifestDigest: z.string().optional(),
+  layers: z.array(z.string()),
+  config: z.looseObject({}),
+})
+
+const layer = z.object({
+  digest: z.string(),
+  phase: z.enum(['waiting', 'fetching', 'unpacking', 'done', 'here']),
+  receivedBytes: z.number(),
+  sizeBytes: z.number(),
+})
+
+/** `layers` are those that have changed, by their number from the base. */
+export const pullLine = z.union([
+  z.object({ layers: z.record(z.string().regex(/^\d+$/), layer) }),
+  z.object({ id: z.string() }),
+])
