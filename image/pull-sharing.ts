@@ -58,7 +58,7 @@ export class SharedCalls<Result, About> {
     call.callers -= 1
     if (call.callers > 0) return
     if (this.#calls.get(key) === call) this.#calls.delete(key)
-    call.end.abort(new Error('every caller hung up'))
+    call.end.abort(new CriError('cancelled', 'every caller hung up'))
   }
 }
 

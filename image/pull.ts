@@ -6,6 +6,7 @@ import { parseImageConfig } from './image-config.ts'
 import type { ImageSource, ImageStore } from './image-source.ts'
 import { type IndexEntry, type Manifest, parseManifest } from './manifest.ts'
 import { describePlatform, type Platform, suitability } from './platform.ts'
+import type { PullObserver } from './pull-metrics.ts'
 import { PullProgress } from './pull-progress.ts'
 import { SharedCalls } from './pull-sharing.ts'
 import { parseReference, type Reference } from './reference.ts'
@@ -16,6 +17,7 @@ export interface PullDependencies {
   readonly registry: RegistryOptions
   readonly platform: Platform
   readonly log: Log
+  readonly observer?: PullObserver
 }
 
 export interface PullOptions {
@@ -38,15 +40,18 @@ export interface ImagePuller {
   ): Promise<string>
 }
 
-export function imagePuller(dependencies: PullDependencies): ImagePuller {
+export function imagePuller({ observer, ...given }: PullDependencies): ImagePuller {
+  const registry = { ...given.registry, observer: observer?.registries }
+  const dependencies = { ...given, registry }
   const underWay = new SharedCalls<string, PullProgress>()
   return {
     async pull(text, auth, signal, { watch = () => {} } = {}) {
       const reference = parseReference(text)
       const key = `${nameOf(reference)} ${fingerprint(auth)}`
       const start = (shared: AbortSignal) => {
-        const about = new PullProgress(nameOf(reference))
-        return { about, result: pullOnce(reference, auth, dependencies, about, shared) }
+        const about = new PullProgress(nameOf(reference), observer?.received)
+        const result = pullOnce(reference, auth, dependencies, about, shared)
+        return { about, result: observer?.observed(result, about) ?? result }
       }
       return underWay.join(key, signal, start, watch)
     },

@@ -3,6 +3,7 @@ import { parseChallenges } from './auth-challenge.ts'
 import type { RequestAuth } from './auth-credentials.ts'
 import { AuthSession } from './auth-session.ts'
 import { readToken, type TokenRequest, tokenHttpRequest } from './auth-token.ts'
+import type { RegistryObserver } from './pull-metrics.ts'
 import type { Reference } from './reference.ts'
 import { isOwnHost, type RegistryEndpoint } from './registry-endpoint.ts'
 import { RegistryFailure, shownUrl } from './registry-failure.ts'
@@ -18,6 +19,7 @@ import { statusFailure } from './registry-status.ts'
 export interface RegistryClientOptions {
   readonly timeouts: HttpTimeouts
   readonly retries: RetryPolicy
+  readonly observer?: RegistryObserver | undefined
 }
 
 const LONGEST_TOKEN_BYTES = 1 << 20
@@ -72,9 +74,26 @@ export class RegistryClient implements Disposable {
         if (response.status === 200 || response.status === 206) return response
         throw await statusFailure(response, this.#connections, this.#auth.hint, signal)
       },
-      this.#options.retries,
+      this.#retries,
       signal,
     )
+  }
+
+  get #retries(): RetryPolicy {
+    const { retries, observer } = this.#options
+    return { ...retries, onRetry: () => observer?.retried(this.endpoint.root.host) }
+  }
+
+  async #send(request: HttpRequest, signal: AbortSignal): Promise<HttpResponse> {
+    const { host } = request.url
+    try {
+      const response = await this.#connections.send(request, signal)
+      this.#options.observer?.answered(host, String(response.status))
+      return response
+    } catch (thrown) {
+      if (thrown instanceof RegistryFailure) this.#options.observer?.answered(host, 'unreachable')
+      throw thrown
+    }
   }
 
   read(response: HttpResponse, signal: AbortSignal): AsyncIterable<Uint8Array> {
@@ -91,17 +110,17 @@ export class RegistryClient implements Disposable {
 
   async #authorized(request: HttpRequest, signal: AbortSignal): Promise<HttpResponse> {
     const used = this.#auth.header
-    const response = await this.#connections.send(withAuthorization(request, used), signal)
+    const response = await this.#send(withAuthorization(request, used), signal)
     // A host it was redirected to is not the one that the credentials are for.
     if (response.status !== 401 || response.url.host !== request.url.host) return response
     response.body.resume()
     const renewed = await this.#auth.answer(parseChallenges(response.challenges), used)
-    return this.#connections.send(withAuthorization(request, renewed), signal)
+    return this.#send(withAuthorization(request, renewed), signal)
   }
 
   async #fetchToken(request: TokenRequest): Promise<string> {
     try {
-      return await retrying(() => this.#askForToken(request), this.#options.retries, this.#signal)
+      return await retrying(() => this.#askForToken(request), this.#retries, this.#signal)
     } catch (thrown) {
       if (!(thrown instanceof RegistryFailure)) throw thrown
       // Its own retries are over: the request that needs the token is not to be repeated for it.
@@ -113,7 +132,7 @@ export class RegistryClient implements Disposable {
     const { url, ...rest } = tokenHttpRequest(request)
     const own = isOwnHost(this.endpoint, url) ? this.endpoint.headers : {}
     const headers = { ...own, 'user-agent': 'cri-ts', ...rest.headers } as OutgoingHttpHeaders
-    const response = await this.#connections.send({ ...rest, url, headers }, this.#signal)
+    const response = await this.#send({ ...rest, url, headers }, this.#signal)
     if (response.status !== 200)
       throw await statusFailure(response, this.#connections, this.#auth.hint, this.#signal)
     const token = readToken(await this.readAll(response, LONGEST_TOKEN_BYTES, this.#signal))

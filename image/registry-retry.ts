@@ -10,6 +10,8 @@ export interface RetryPolicy {
   /** A server that asks for a longer pause than this (Retry-After) is taken as one that refuses. */
   readonly longestPauseMs: number
   readonly pause: (durationMs: number, signal: AbortSignal) => Promise<void>
+  /** Hears of each attempt after the first. */
+  readonly onRetry?: () => void
 }
 
 export const DEFAULT_RETRIES: RetryPolicy = {
@@ -45,6 +47,7 @@ export async function pauseBeforeRetry(
   if (hopeless) throw failure
   const pauseMs = Math.max(failure.retryAfterMs ?? 0, policy.backoffMs * 2 ** (failures - 1))
   if (pauseMs > policy.longestPauseMs) throw failure
+  policy.onRetry?.()
   try {
     await policy.pause(pauseMs, signal)
   } catch (cause) {

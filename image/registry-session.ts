@@ -116,15 +116,18 @@ export class RegistrySession implements Disposable {
     onReceived: (receivedBytes: number) => void = () => {},
   ): AsyncGenerator<Uint8Array> {
     const step = `fetch layer ${digest}`
+    let host = ''
+    const onRetry = () => this.#options.observer?.retried(host)
     const open = (offset: number): Promise<BlobPart> =>
       this.#fromFirst(step, this.#pullers, async (client) => {
+        host = client.endpoint.root.host
         const range = offset === 0 ? {} : { range: `bytes=${offset}-` }
         const response = await client.request('GET', `blobs/${digest}`, range, signal)
         const from = offsetOf(response.headers['content-range'])
         return { url: response.url, offset: from, bytes: client.read(response, signal) }
       })
     try {
-      yield* readBlob(open, sizeBytes, this.#options.retries, signal, onReceived)
+      yield* readBlob(open, sizeBytes, { ...this.#options.retries, onRetry }, signal, onReceived)
     } catch (thrown) {
       throw thrown instanceof RegistryFailure ? this.#allFailed(step, [thrown]) : thrown
     }
@@ -172,6 +175,7 @@ export class RegistrySession implements Disposable {
       const before = this.#unreachable.get(client)
       if (before !== undefined) {
         failures.push(before)
+        this.#options.observer?.skipped(client.endpoint.root.host)
         continue
       }
       try {

@@ -4,8 +4,10 @@ import { join } from 'node:path'
 import { expect } from 'vitest'
 import type { RequestAuth } from '#image/auth-credentials.ts'
 import { type ImagePuller, imagePuller } from '#image/pull.ts'
+import { pullMetrics } from '#image/pull-metrics.ts'
 import type { PullProgress } from '#image/pull-progress.ts'
 import { describeError } from '#lib/errors.ts'
+import { Metrics } from '#lib/metrics.ts'
 import { FakeImageStore } from './fake-image-store.ts'
 import { type FakeImage, FakeRegistry, type SeenRequest } from './fake-registry.ts'
 
@@ -28,6 +30,8 @@ export interface PullLab extends AsyncDisposable {
   readonly configDir: string
   /** Milliseconds, each. */
   readonly pauses: readonly number[]
+  /** What the puller counts: `name{labels} value`, zeros left out. */
+  counts(): string[]
   /** Of each pull by `pull`. */
   readonly progress: readonly PullProgress[]
   /** Of `repository:tag` in the registry. */
@@ -48,7 +52,8 @@ export async function pullLab(): Promise<PullLab> {
   const store = new FakeImageStore()
   const pauses: number[] = []
   const progress: PullProgress[] = []
-  const puller = quickPuller(store, configDir, pauses)
+  const metrics = new Metrics()
+  const puller = quickPuller(store, configDir, pauses, metrics)
   const pull: PullLab['pull'] = (name, auth) =>
     puller.pull(`${registry.host}/${name}`, auth, new AbortController().signal, {
       watch: (begun) => progress.push(begun),
@@ -60,6 +65,7 @@ export async function pullLab(): Promise<PullLab> {
     puller,
     configDir,
     pauses,
+    counts: () => metrics.text().match(/^cri_ts.*(?<! 0)$/gm) ?? [],
     progress,
     pull,
     async failureOf(name, auth) {
@@ -87,10 +93,16 @@ export async function pullLab(): Promise<PullLab> {
   }
 }
 
-function quickPuller(store: FakeImageStore, registriesDir: string, pauses: number[]): ImagePuller {
+function quickPuller(
+  store: FakeImageStore,
+  registriesDir: string,
+  pauses: number[],
+  metrics: Metrics,
+): ImagePuller {
   const silent = () => {}
   return imagePuller({
     store,
+    observer: pullMetrics(metrics, () => 0),
     platform: { os: 'linux', architecture: 'amd64', variant: '' },
     log: { debug: silent, info: silent, warn: silent, error: silent },
     registry: {
