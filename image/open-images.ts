@@ -2,6 +2,7 @@ import { mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Log } from '#lib/log.ts'
 import { DiskUsage } from '#linux/disk-usage.ts'
+import { spreadDirectories } from '#linux/spread-directories.ts'
 import type { ImageVolumes } from '#runtime/image-volumes-port.ts'
 import type { Clock } from '#runtime/ports.ts'
 import type { ImageRootfs } from '#runtime/rootfs-port.ts'
@@ -59,6 +60,7 @@ export function openImages(options: ImagesOptions): Images {
   const { root, records, log } = options
   const directory = (name: string): string => join(root, name)
   for (const name of ['layers', 'rootfs']) mkdirSync(directory(name), { recursive: true, mode: 0o711 })
+  spreadDirectories(directory('layers'))
   const pool = new UntarPool()
   const trash = new Trash(directory('trash'), pool, log)
   const layers = new LayerStore({
