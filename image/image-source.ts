@@ -27,7 +27,10 @@ export interface LayerSource {
   readonly diffId: string
   /** Of the bytes that `open` yields; undefined where nobody says. */
   readonly sizeBytes: number | undefined
-  /** The layer's bytes from their beginning; may be called again after a failure. */
+  /**
+   * The layer's bytes from their beginning; may be called again after a failure. Each chunk's memory belongs to who
+   * takes it.
+   */
   open(signal: AbortSignal): Promise<AsyncIterable<Uint8Array>>
   /** Called when the store has it, opened or not. */
   arrived?(): void

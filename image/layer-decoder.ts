@@ -4,6 +4,11 @@ import { createGunzip, createZstdDecompress } from 'node:zlib'
 export type LayerDecoder = NodeJS.ReadWriteStream
 
 const OUTPUT_CHUNK_BYTES = 256 << 10
+const options = {
+  chunkSize: OUTPUT_CHUNK_BYTES,
+  // One chunk at a time: what was written is no longer needed once more is asked for.
+  writableHighWaterMark: 1,
+}
 
 /**
  * How the blob that begins with these bytes is compressed; undefined: it is a plain tar. The bytes decide, not
@@ -15,10 +20,8 @@ export function createDecoder(firstBytes: Uint8Array): LayerDecoder | undefined 
     firstBytes.byteOffset,
     Math.min(4, firstBytes.byteLength),
   ).toString('hex')
-  if (magic.startsWith('1f8b')) return createGunzip({ chunkSize: OUTPUT_CHUNK_BYTES })
+  if (magic.startsWith('1f8b')) return createGunzip(options)
   // A zstd frame, or one that is to be skipped.
-  if (magic === '28b52ffd' || /^5.2a4d18$/.test(magic)) {
-    return createZstdDecompress({ chunkSize: OUTPUT_CHUNK_BYTES })
-  }
+  if (magic === '28b52ffd' || /^5.2a4d18$/.test(magic)) return createZstdDecompress(options)
   return undefined
 }

@@ -6,7 +6,7 @@ import type { LayerUsage } from './layer-writer.ts'
 /**
  * Between untar-pool.ts and untar.worker.ts; each job has a port of its own.
  *
- *   pool ── chunk* ──▶ end | cancel
+ *   pool ── pieces* ──▶ end | cancel
  *   worker ── taken* ──▶ done | failed
  */
 export type UntarRequest =
@@ -37,9 +37,11 @@ export interface UntarLimits {
   readonly entries: number
 }
 
-export type ToWorker = Uint8Array | 'end' | 'cancel'
+/** Pieces of the blob are handed over with their memory. */
+export type ToWorker = readonly Uint8Array<ArrayBuffer>[] | 'end' | 'cancel'
 
 export type FromWorker =
-  | { readonly answer: 'taken' }
+  /** Of a message's pieces. */
+  | { readonly answer: 'taken'; readonly sizeBytes: number }
   | { readonly answer: 'done'; readonly usage: LayerUsage; readonly compressedBytes: number }
   | { readonly answer: 'failed'; readonly kind: ErrorKind; readonly message: string }

@@ -3,6 +3,7 @@ import { CriError } from '#lib/errors.ts'
 import { workerUrl } from '#linux/worker-url.ts'
 import type { LayerFormat } from './layer-format.ts'
 import type { LayerUsage } from './layer-writer.ts'
+import { type OpenBlob, UntarFeed } from './untar-feed.ts'
 import type { FromWorker, ToWorker, UntarLimits, UntarRequest } from './untar-messages.ts'
 
 export interface UntarJob {
@@ -18,17 +19,11 @@ export interface Unpacked extends LayerUsage {
   readonly compressedBytes: number
 }
 
-export type OpenBlob = (signal: AbortSignal) => Promise<AsyncIterable<Uint8Array>>
-
 interface Thread {
   readonly worker: Worker
   readonly jobs: Set<(failure: Error) => void>
   idleTimer: NodeJS.Timeout | undefined
 }
-
-/** Pieces on their way to a worker; with the pieces' size it bounds what a layer holds in memory. */
-const WINDOW = 16
-const PIECE_BYTES = 256 << 10
 
 /** Threads that unpack layers, copy and delete trees: at most `maxThreads`, started when needed, ended when idle. */
 export class UntarPool implements AsyncDisposable {
@@ -49,10 +44,10 @@ export class UntarPool implements AsyncDisposable {
   async untar(job: UntarJob, open: OpenBlob, signal: AbortSignal): Promise<Unpacked> {
     signal.throwIfAborted()
     const { port1: port, port2 } = new MessageChannel()
-    const window = credits(WINDOW)
+    const feed = new UntarFeed(port)
     const giveUp = new AbortController()
-    const unpacked = this.#run({ task: 'untar', port: port2, ...job }, port, window.give)
-    const fed = feed(port, open, window, AbortSignal.any([signal, giveUp.signal]))
+    const unpacked = this.#run({ task: 'untar', port: port2, ...job }, port, feed.taken)
+    const fed = feed.send(open, AbortSignal.any([signal, giveUp.signal]))
     const cancel = (): void => port.postMessage('cancel' satisfies ToWorker)
     signal.addEventListener('abort', cancel)
     try {
@@ -61,7 +56,7 @@ export class UntarPool implements AsyncDisposable {
       return { ...answer.usage, compressedBytes: answer.compressedBytes }
     } catch (error) {
       giveUp.abort()
-      window.close()
+      feed.close()
       cancel()
       await unpacked.catch(() => {}) // So that nobody writes any more to what the caller removes.
       signal.throwIfAborted()
@@ -93,13 +88,13 @@ export class UntarPool implements AsyncDisposable {
     await Promise.all([...this.#threads].map((thread) => this.#end(thread)))
   }
 
-  async #run(request: UntarRequest, port: MessagePort, taken: () => void) {
+  async #run(request: UntarRequest, port: MessagePort, taken: (sizeBytes: number) => void) {
     const { promise, resolve, reject } = Promise.withResolvers<Extract<FromWorker, { answer: 'done' }>>()
     const thread = this.#thread()
     thread.jobs.add(reject)
     thread.worker.ref()
     port.on('message', (message: FromWorker) => {
-      if (message.answer === 'taken') taken()
+      if (message.answer === 'taken') taken(message.sizeBytes)
       else if (message.answer === 'done') resolve(message)
       else reject(new CriError(message.kind, message.message))
     })
@@ -155,62 +150,3 @@ export class UntarPool implements AsyncDisposable {
 }
 
 const closing = (): CriError => new CriError('cancelled', 'the image store is closing')
-
-interface Credits {
-  /** Resolves false once it is closed. */
-  take(): Promise<boolean>
-  readonly give: () => void
-  close(): void
-}
-
-function credits(count: number): Credits {
-  let left = count
-  let isClosed = false
-  let wake = (): void => {}
-  return {
-    async take() {
-      while (left === 0 && !isClosed) {
-        const { promise, resolve } = Promise.withResolvers<void>()
-        wake = resolve
-        await promise
-      }
-      left -= 1
-      return !isClosed
-    },
-    give: () => {
-      left += 1
-      wake()
-    },
-    close: () => {
-      isClosed = true
-      wake()
-    },
-  }
-}
-
-async function feed(port: MessagePort, open: OpenBlob, window: Credits, signal: AbortSignal): Promise<void> {
-  for await (const piece of piecesOf(await open(signal))) {
-    if (!(await window.take())) return
-    port.postMessage(piece satisfies ToWorker, [piece.buffer])
-  }
-  port.postMessage('end' satisfies ToWorker)
-}
-
-/** The same bytes in buffers of their own, which can be handed over: fewer and of one size. */
-async function* piecesOf(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-  let piece = new Uint8Array(PIECE_BYTES)
-  let length = 0
-  for await (const chunk of chunks) {
-    for (let at = 0; at < chunk.byteLength; ) {
-      const part = chunk.subarray(at, at + PIECE_BYTES - length)
-      piece.set(part, length)
-      length += part.byteLength
-      at += part.byteLength
-      if (length < PIECE_BYTES) continue
-      yield piece
-      piece = new Uint8Array(PIECE_BYTES)
-      length = 0
-    }
-  }
-  if (length > 0) yield piece.subarray(0, length)
-}

@@ -37,18 +37,33 @@ async function untar(request: UntarRequest & { task: 'untar' }): Promise<Done> {
   const first = await inbox.take()
 
   async function* compressed(): AsyncGenerator<Uint8Array> {
-    for (let chunk = first; chunk !== undefined; chunk = await inbox.take()) yield blob.take(chunk)
+    for (let pieces = first; pieces !== undefined; pieces = await inbox.take()) {
+      for (const piece of pieces) {
+        yield blob.take(piece)
+        free(piece)
+      }
+    }
   }
   async function unpack(source: AsyncIterable<Uint8Array>): Promise<void> {
     using _ = inbox // A failure here wakes who waits for more.
-    for await (const chunk of source) sink.push(bufferOf(tar.take(chunk)))
+    for await (const chunk of source) {
+      sink.push(bufferOf(tar.take(chunk)))
+      free(chunk)
+    }
   }
-  const decoder = first === undefined ? undefined : createDecoder(first)
+  const [beginning] = first ?? []
+  const decoder = beginning === undefined ? undefined : createDecoder(beginning)
   await (decoder === undefined ? unpack(compressed()) : pipeline(compressed(), decoder, unpack))
   const finish = sink.parsed()
   blob.check()
   tar.check()
   return { answer: 'done', usage: finish(), compressedBytes: blob.sizeBytes() }
+}
+
+/** Gives memory back now that the garbage collector would let lie; a decoder still writes to what is not full. */
+function free({ buffer, byteOffset, byteLength }: Uint8Array): void {
+  const isFull = byteOffset + byteLength === buffer.byteLength
+  if (isFull && buffer instanceof ArrayBuffer && !buffer.detached) buffer.transfer(0)
 }
 
 /** Counts and hashes what goes by. */
@@ -90,7 +105,7 @@ function inboxOf(port: MessagePort) {
   })
   port.on('close', close)
   return {
-    async take(): Promise<Uint8Array | undefined> {
+    async take(): Promise<readonly Uint8Array[] | undefined> {
       while (queue.length === 0 && !isClosed) {
         const { promise, resolve } = Promise.withResolvers<void>()
         wake = resolve
@@ -100,7 +115,8 @@ function inboxOf(port: MessagePort) {
       if (message === undefined || message === 'cancel')
         throw new CriError('cancelled', 'unpacking was cancelled')
       if (message === 'end') return undefined
-      port.postMessage({ answer: 'taken' } satisfies FromWorker)
+      const sizeBytes = message.reduce((sum, { byteLength }) => sum + byteLength, 0)
+      port.postMessage({ answer: 'taken', sizeBytes } satisfies FromWorker)
       return message
     },
     [Symbol.dispose]: close,
