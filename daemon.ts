@@ -12,10 +12,12 @@ import type { ImageStore } from '#image/image-source.ts'
 import { type Images, openImages } from '#image/open-images.ts'
 import { hostPlatform } from '#image/platform.ts'
 import { type ImagePuller, imagePuller } from '#image/pull.ts'
+import { pullMetrics } from '#image/pull-metrics.ts'
 import { DEFAULT_TIMEOUTS } from '#image/registry-http.ts'
 import { DEFAULT_RETRIES } from '#image/registry-retry.ts'
 import { CriError, describeError } from '#lib/errors.ts'
 import type { Log } from '#lib/log.ts'
+import { Metrics } from '#lib/metrics.ts'
 import { type Command, runCommand } from '#linux/command.ts'
 import { lockDaemon } from '#linux/daemon-lock.ts'
 import { findProgram } from '#linux/find-program.ts'
@@ -31,7 +33,7 @@ import { createRuntime, type Runtime } from '#runtime/runtime.ts'
 import { openImageRecords } from '#store/image-records.ts'
 import { createPaths, type Paths } from '#store/paths.ts'
 import { openRecords } from '#store/records.ts'
-import { serveCli } from './daemon-admin.ts'
+import { serveCli, serveMetrics } from './daemon-admin.ts'
 import { runtimeHandler } from './daemon-handlers.ts'
 import { openPorts } from './daemon-ports.ts'
 import { daemonStatus } from './daemon-status.ts'
@@ -98,7 +100,8 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
     userNamespaceProblem: problem,
   })
   const store = wrap('images', images.store)
-  const puller = openPuller(config, store, log)
+  const metrics = new Metrics()
+  const puller = openPuller(config, store, metrics, log)
   const streaming = stack.use(await openStreaming(config, runtime, log))
   await removeStaleSocket(config.listen)
   const server = await startCriServer({
@@ -115,7 +118,8 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   await Promise.all([runtime.recover(), loadAppArmor(config, ports.apparmor, log)])
   for (const what of records.setAside())
     log.error({ record: what }, 'a record cannot be read and was set aside')
-  stack.use(await serveCli(paths.adminSocket, { store, puller, images, log }))
+  stack.use(await serveCli(paths.adminSocket, { store, puller, images, metrics, log }))
+  stack.use(await serveMetrics(config, metrics, log))
   const retries = setInterval(() => void runtime.retryUnfinished(), RETRY_INTERVAL_MS)
   stack.defer(() => clearInterval(retries))
   gate.open()
@@ -162,7 +166,7 @@ function openStreaming({ streaming }: Config, runtime: Runtime, log: Log): Promi
   })
 }
 
-function openPuller(config: Config, store: ImageStore, log: Log): ImagePuller {
+function openPuller(config: Config, store: ImageStore, metrics: Metrics, log: Log): ImagePuller {
   const { registriesDir } = config.image
   return imagePuller({
     store,
@@ -172,6 +176,7 @@ function openPuller(config: Config, store: ImageStore, log: Log): ImagePuller {
       retries: DEFAULT_RETRIES,
     },
     platform: hostPlatform(),
+    observer: pullMetrics(metrics),
     log,
   })
 }

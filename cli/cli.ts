@@ -4,6 +4,7 @@ import { CriError, describeError } from '#lib/errors.ts'
 import { addConfigCommands } from './config-commands.ts'
 import { addImagesCommands } from './images-commands.ts'
 import type { Terminal } from './live-lines.ts'
+import { addMetricsCommand } from './metrics-command.ts'
 
 /** What the command line needs of the process it runs in. */
 export interface CliHost {
@@ -70,6 +71,7 @@ function programFor(host: CliHost): Command {
     .action(() => host.out(`cri-ts ${host.version} (node ${process.version})\n`))
   addConfigCommands(program, context)
   addImagesCommands(program, context)
+  addMetricsCommand(program, context)
   return program
 }
 

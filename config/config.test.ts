@@ -59,6 +59,7 @@ const defaults: Config = {
     handlers: { crun: sampleHandler('crun').settings, runc: sampleHandler('runc').settings },
   },
   image: imageSettings(imageTable.parse({})),
+  metrics: { address: undefined },
   streaming: { address: '127.0.0.1', port: 0, tls: undefined, idleTimeoutMs: 14_400_000 },
 }
 

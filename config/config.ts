@@ -12,6 +12,7 @@ import { containerDefaults } from './defaults-schema.ts'
 import { handlerContradictions, handlerSettings } from './handler-schema.ts'
 import { type ImageSettings, imageSettings } from './image-schema.ts'
 import { type Layer, merged, originOf, readLayers } from './layers.ts'
+import { type MetricsSettings, metricsSettings } from './metrics-schema.ts'
 import { mountSettings } from './mount-schema.ts'
 import { problemsOf } from './problems.ts'
 import { configSchema, type FileConfig } from './schema.ts'
@@ -46,6 +47,7 @@ export interface Config {
     readonly handlers: { readonly [name: string]: HandlerSettings }
   }
   readonly image: ImageSettings
+  readonly metrics: MetricsSettings
   readonly streaming: {
     readonly address: string
     readonly port: number
@@ -188,6 +190,7 @@ function toConfig(file: FileConfig): Config {
       handlers: Object.fromEntries(handlers),
     },
     image: imageSettings(image),
+    metrics: metricsSettings(file.metrics),
     streaming: {
       address: streaming.address,
       port: streaming.port,

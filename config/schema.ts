@@ -6,6 +6,7 @@ import { defaultsShape } from './defaults-schema.ts'
 import { handler } from './handler-schema.ts'
 import { imageTable } from './image-schema.ts'
 import { PROGRAM, path, says } from './key-meta.ts'
+import { metricsTable } from './metrics-schema.ts'
 import { mountKeys } from './mount-schema.ts'
 
 /** sun_path of unix(7) holds 108 bytes with the zero that ends it. */
@@ -154,6 +155,7 @@ export const configSchema = z.strictObject({
     })
     .prefault({}),
   image: imageTable,
+  metrics: metricsTable,
   streaming: z
     .strictObject({
       address: z

@@ -12,7 +12,8 @@ test('a config says how the image is to be run', () => {
   expect(
     parse({ os: 'linux', architecture: 'arm64', variant: 'v8', config, rootfs: { diff_ids: [diffId] } }),
   ).toEqual({
-    ...{ os: 'linux', architecture: 'arm64', variant: 'v8', diffIds: [diffId] },
+    platform: { os: 'linux', architecture: 'arm64', variant: 'v8' },
+    diffIds: [diffId],
     config: {
       ...{ entrypoint: ['/e'], cmd: ['c'], env: ['A=1'], user: 'www-data', workingDirectory: '/w' },
       ...{ stopSignal: 'SIGQUIT', volumes: ['/data'] },
