@@ -11,7 +11,8 @@ import { DEFAULT_REGISTRIES_DIRS } from '#image/hosts-directory.ts'
 import type { ImageStore } from '#image/image-source.ts'
 import { type Images, openImages } from '#image/open-images.ts'
 import { hostPlatform } from '#image/platform.ts'
-import { type ImagePuller, imagePuller } from '#image/pull.ts'
+import type { PullGuard } from '#image/policy-guard.ts'
+import { type ImagePuller, imagePuller, type PullDependencies } from '#image/pull.ts'
 import { pullMetrics } from '#image/pull-metrics.ts'
 import { DEFAULT_TIMEOUTS } from '#image/registry-http.ts'
 import { DEFAULT_RETRIES } from '#image/registry-retry.ts'
@@ -31,12 +32,13 @@ import type { AppArmor } from '#runtime/apparmor-port.ts'
 import type { Clock, RuntimePorts } from '#runtime/ports.ts'
 import { createRuntime, type Runtime } from '#runtime/runtime.ts'
 import { openImageRecords } from '#store/image-records.ts'
-import { createPaths, type Paths } from '#store/paths.ts'
+import { createPaths } from '#store/paths.ts'
 import { openRecords } from '#store/records.ts'
 import { serveCli, serveMetrics } from './daemon-admin.ts'
 import { runtimeHandler } from './daemon-handlers.ts'
-import { openPorts } from './daemon-ports.ts'
+import { openPorts, type PortsInput } from './daemon-ports.ts'
 import { daemonStatus } from './daemon-status.ts'
+import { openTrust } from './daemon-trust.ts'
 import { certificateFiles } from './streaming-certificates.ts'
 
 export interface DaemonOptions {
@@ -73,7 +75,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   const watcher = stack.use(new ProcessWatcher())
   const run = (command: Command) => runCommand(watcher, command)
   const records = stack.adopt(openRecords(paths.recordsDatabase), (store) => store.close())
-  const images = stack.use(openStore(paths, options, stack))
+  const { images, guard } = openStore({ config, paths, run, stack }, options)
   const handlers = await findHandlers(config.runtime.handlers, run)
   const host = readHostFacts(config.runtime.cgroupDriver)
   const needs = { watcher, root: join(paths.root, 'layers'), homes: paths.userHomes }
@@ -101,7 +103,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   })
   const store = wrap('images', images.store)
   const metrics = new Metrics()
-  const puller = openPuller(config, store, metrics, log)
+  const puller = openPuller(config, { store, guard, observer: pullMetrics(metrics), log })
   const streaming = stack.use(await openStreaming(config, runtime, log))
   await removeStaleSocket(config.listen)
   const server = await startCriServer({
@@ -166,29 +168,31 @@ function openStreaming({ streaming }: Config, runtime: Runtime, log: Log): Promi
   })
 }
 
-function openPuller(config: Config, store: ImageStore, metrics: Metrics, log: Log): ImagePuller {
+function openPuller(
+  config: Config,
+  parts: Pick<PullDependencies, 'store' | 'guard' | 'observer' | 'log'>,
+): ImagePuller {
   const { registriesDir } = config.image
   return imagePuller({
-    store,
+    ...parts,
     registry: {
       registriesDirs: registriesDir === undefined ? DEFAULT_REGISTRIES_DIRS : [registriesDir],
       timeouts: DEFAULT_TIMEOUTS,
       retries: DEFAULT_RETRIES,
     },
     platform: hostPlatform(),
-    observer: pullMetrics(metrics),
-    log,
   })
 }
 
 function openStore(
-  paths: Paths,
+  { config, paths, run, stack }: Pick<PortsInput, 'config' | 'paths' | 'run' | 'stack'>,
   { log, atImageStep = () => {} }: DaemonOptions,
-  stack: AsyncDisposableStack,
-): Images {
-  return openImages({
+): { readonly images: Images; readonly guard: PullGuard } {
+  const records = stack.use(openImageRecords(join(paths.root, 'images.db')))
+  const guard = openTrust({ config, records, run, clock, log })
+  const images = openImages({
     root: paths.root,
-    records: stack.use(openImageRecords(join(paths.root, 'images.db'))),
+    records,
     clock,
     log,
     mountPoint: paths.rootfs,
@@ -196,6 +200,7 @@ function openStore(
     userHome: paths.userHome,
     atStep: atImageStep,
   })
+  return { images: stack.use(images), guard }
 }
 
 function initPath(): string {

@@ -13,6 +13,7 @@ export const statusOf = {
   'invalid-argument': 400,
   unauthenticated: 401,
   'not-found': 404,
+  unverified: 403,
   'already-exists': 409,
   'failed-precondition': 412,
   'resource-exhausted': 429,

@@ -9,6 +9,14 @@ test('an empty table [image] is the defaults', () => {
     registriesConf: '/etc/containers/registries.conf',
     authFile: undefined,
     namespacedAuthDir: undefined,
+    trust: {
+      signaturePolicy: undefined,
+      signaturePolicyDir: '/etc/cri-ts/policies',
+      unnamedSignatures: false,
+      verifiersDir: undefined,
+      verifierTimeoutMs: 10_000,
+      maxVerifiers: 10,
+    },
   })
 })
 
@@ -18,11 +26,15 @@ test('paths of [image] are made normal', () => {
     registries_conf: '/b//c',
     auth_file: '/d/../e',
     namespaced_auth_dir: '/f',
+    signature_policy: '/g/./h',
+    signature_policy_dir: '/i//',
+    verifiers_dir: '/j/',
   }
-  expect(read(table)).toEqual({
+  expect(read(table)).toMatchObject({
     registriesDir: '/a',
     registriesConf: '/b/c',
     authFile: '/e',
     namespacedAuthDir: '/f',
+    trust: { signaturePolicy: '/g/h', signaturePolicyDir: '/i', verifiersDir: '/j' },
   })
 })

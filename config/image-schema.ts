@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { z } from 'zod'
 import { path, says } from './key-meta.ts'
+import { type TrustSettings, trustKeys, trustSettings } from './trust-schema.ts'
 
 /** The table [image]. */
 export const imageTable = z
@@ -40,6 +41,7 @@ export const imageTable = z
           'none',
         ),
       ),
+    ...trustKeys,
   })
   .prefault({})
 
@@ -51,6 +53,7 @@ export interface ImageSettings {
   /** Undefined: the usual places. */
   readonly authFile: string | undefined
   readonly namespacedAuthDir: string | undefined
+  readonly trust: TrustSettings
 }
 
 export const imageSettings = (file: z.infer<typeof imageTable>): ImageSettings => ({
@@ -58,4 +61,5 @@ export const imageSettings = (file: z.infer<typeof imageTable>): ImageSettings =
   registriesConf: resolve(file.registries_conf),
   authFile: file.auth_file && resolve(file.auth_file),
   namespacedAuthDir: file.namespaced_auth_dir && resolve(file.namespaced_auth_dir),
+  trust: trustSettings(file),
 })

@@ -17,6 +17,7 @@ const statusOf = {
   unauthenticated: status.UNAUTHENTICATED,
   unimplemented: status.UNIMPLEMENTED,
   'resource-exhausted': status.RESOURCE_EXHAUSTED,
+  unverified: status.UNKNOWN, // Only of this one does kubelet read what the message begins with.
   internal: status.INTERNAL,
 } as const satisfies Record<ErrorKind, status>
 

@@ -1,9 +1,11 @@
+import type { SignatureRecords } from './signature-records.ts'
+
 /**
  * What is written down of images, layers and root file systems. Each call is one transaction, on the disk when it
  * returns. Synchronous: a decision ("nobody uses this layer") and its record can't be parted by anything else.
  * Who uses a layer is derived from the records of images and root file systems, never counted in a second place.
  */
-export interface ImageRecords extends Disposable {
+export interface ImageRecords extends SignatureRecords, Disposable {
   images(): readonly StoredImage[]
   /** Stores the image with layers that came with it, and moves its names here from other images. */
   putImage(image: StoredImage, newLayers: readonly StoredLayer[]): void

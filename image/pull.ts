@@ -6,6 +6,7 @@ import { parseImageConfig } from './image-config.ts'
 import type { ImageSource, ImageStore } from './image-source.ts'
 import { type IndexEntry, type Manifest, parseManifest } from './manifest.ts'
 import { describePlatform, type Platform, suitability } from './platform.ts'
+import { noGuard, type OpenGuard, type PullGuard } from './policy-guard.ts'
 import type { PullObserver } from './pull-metrics.ts'
 import { PullProgress } from './pull-progress.ts'
 import { SharedCalls } from './pull-sharing.ts'
@@ -17,10 +18,14 @@ export interface PullDependencies {
   readonly registry: RegistryOptions
   readonly platform: Platform
   readonly log: Log
+  /** Left out: whatever the registry has is accepted. */
+  readonly guard?: PullGuard
   readonly observer?: PullObserver
 }
 
 export interface PullOptions {
+  /** Of the pod that it is for: it may have a policy of its own. */
+  readonly namespace?: string
   /** Is handed the pull's progress as soon as that has begun; of a pull that is joined, how far it is already. */
   readonly watch?: (progress: PullProgress) => void
 }
@@ -30,7 +35,8 @@ export interface ImagePuller {
    * Brings the image of a reference here and answers its id. Pulls of one reference with the same credentials
    * share the work; `signal` is this caller's, the pull is given up when every caller's has aborted.
    * Throws invalid-argument for a bad reference or unreadable credentials, not-found and unauthenticated as the
-   * registry answers, failed-precondition for an image that cannot run here, unavailable for the rest.
+   * registry answers, failed-precondition for an image that cannot run here, unverified for one that policy refuses,
+   * unavailable for the rest.
    */
   pull(
     reference: string,
@@ -45,12 +51,14 @@ export function imagePuller({ observer, ...given }: PullDependencies): ImagePull
   const dependencies = { ...given, registry }
   const underWay = new SharedCalls<string, PullProgress>()
   return {
-    async pull(text, auth, signal, { watch = () => {} } = {}) {
+    async pull(text, auth, signal, { watch = () => {}, namespace = '' } = {}) {
       const reference = parseReference(text)
-      const key = `${nameOf(reference)} ${fingerprint(auth)}`
+      const guard =
+        dependencies.guard === undefined ? noGuard : await dependencies.guard.open(reference, namespace)
+      const key = `${nameOf(reference)} ${guard.key} ${fingerprint(auth)}`
       const start = (shared: AbortSignal) => {
         const about = new PullProgress(nameOf(reference), observer?.received)
-        const result = pullOnce(reference, auth, dependencies, about, shared)
+        const result = pullOnce(reference, auth, dependencies, { progress: about, guard }, shared)
         return { about, result: observer?.observed(result, about) ?? result }
       }
       return underWay.join(key, signal, start, watch)
@@ -62,7 +70,7 @@ async function pullOnce(
   reference: Reference,
   auth: RequestAuth | undefined,
   { store, registry, platform, log }: PullDependencies,
-  progress: PullProgress,
+  { progress, guard }: { readonly progress: PullProgress; readonly guard: OpenGuard },
   signal: AbortSignal,
 ): Promise<string> {
   using session = await RegistrySession.open(reference, auth, registry, log, signal)
@@ -72,11 +80,15 @@ async function pullOnce(
     digests: [`${reference.name}@${digest}`],
   }
   const present = store.find(`${reference.name}@${digest}`)
-  if (present !== undefined && names.tags.every((tag) => present.tags.includes(tag))) return present.id
+  const isNamed = present !== undefined && names.tags.every((tag) => present.tags.includes(tag))
+  if (isNamed && (await guard.admits(present.id, `${reference.name}@${digest}`))) return present.id
   try {
     const { manifest, manifestDigest } = await chooseManifest(session, digest, platform, signal)
+    const keepProof = await guard.check(session, [digest, manifestDigest], signal)
     const source = await toSource(session, manifest, platform, progress, signal)
-    return await store.add({ ...source, ...names, manifestDigest }, signal)
+    const id = await store.add({ ...source, ...names, manifestDigest }, signal)
+    keepProof(id)
+    return id
   } catch (thrown) {
     throw withName(thrown, nameOf(reference))
   }
@@ -172,7 +184,8 @@ const nameOf = ({ canonical, tagged, name }: Reference): string => canonical ?? 
 
 /** A foreseen failure says which pull it was of; what is none stays as it is. */
 function withName(thrown: unknown, name: string): unknown {
-  if (!(thrown instanceof CriError) || thrown.message.includes(name)) return thrown
+  if (!(thrown instanceof CriError) || thrown.kind === 'unverified' || thrown.message.includes(name))
+    return thrown
   return new CriError(thrown.kind, `pull ${name}: ${thrown.message}`, { cause: thrown.cause })
 }
 

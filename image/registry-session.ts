@@ -92,6 +92,21 @@ export class RegistrySession implements Disposable {
     })
   }
 
+  /**
+   * What lies beside images below the repository (`referrers/sha256:…`), unverified; undefined where neither the
+   * mirrors nor the registry itself, which is asked last, have it.
+   */
+  attached(path: string, accept: string, signal: AbortSignal): Promise<Buffer | undefined> {
+    const last = this.#pullers.at(-1)
+    return this.#fromFirst(`fetch ${path}`, this.#pullers, async (client) => {
+      const response = await client.request('GET', path, { accept }, signal).catch((thrown: unknown) => {
+        if (client === last && isMissing(thrown)) return undefined
+        throw thrown
+      })
+      return response && client.readAll(response, LARGEST_MANIFEST_BYTES, signal)
+    })
+  }
+
   /** A small blob, whole. */
   config({ digest, sizeBytes }: Descriptor, signal: AbortSignal): Promise<Buffer> {
     if (sizeBytes > LARGEST_MANIFEST_BYTES) {
@@ -227,3 +242,6 @@ const digestOf = (content: Buffer): string => `sha256:${createHash('sha256').upd
 /** Of a partial answer; 0 where the whole comes. */
 const offsetOf = (contentRange: string | undefined): number =>
   Number(/^bytes (\d+)-/.exec(contentRange ?? '')?.[1] ?? 0)
+
+const isMissing = (thrown: unknown): boolean =>
+  thrown instanceof RegistryFailure && (thrown.kind === 'not-found' || thrown.unsupported)

@@ -10,6 +10,8 @@ export type ErrorKind =
   | 'unauthenticated'
   | 'unimplemented'
   | 'resource-exhausted'
+  /** An image that policy refuses. */
+  | 'unverified'
   | 'internal'
 
 /** A failure that was foreseen. Anything else that is thrown is a bug, and is reported as INTERNAL. */

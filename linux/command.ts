@@ -12,6 +12,8 @@ export interface Command {
   readonly stdin?: string | Buffer
   /** After this time the command's process group is killed and `run` throws deadline-exceeded. */
   readonly timeoutMs: number
+  /** A command that has written much more than this is killed, and `run` throws resource-exhausted. */
+  readonly outputLimitBytes?: number
   /** Open files that it holds as fd 3, 4, … as long as it or a child of it lives: see linux/object-lock.ts. */
   readonly heldFds?: readonly number[]
 }
@@ -24,6 +26,7 @@ export interface Finished extends Exit {
 
 const STDOUT_LIMIT_BYTES = 16 << 20
 const STDERR_LIMIT_BYTES = 64 << 10
+const OUTPUT_LOOK_MS = 50
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
 /**
@@ -48,8 +51,12 @@ export async function runCommand(watcher: ProcessWatcher, command: Command): Pro
     timedOut = true
     killGroup(pid)
   }, command.timeoutMs)
+  using limit = limitOutput(command.outputLimitBytes, [stdout, stderr], pid)
   const exit = (await watcher.ended(pid)) ?? { exitCode: 255 }
   clearTimeout(timer)
+  if (limit.isExceeded()) {
+    throw new CriError('resource-exhausted', `${command.argv.join(' ')} wrote without end and was killed`)
+  }
   if (timedOut) {
     const stderrText = contentOf(stderr, STDERR_LIMIT_BYTES).toString().trim()
     throw new CriError(
@@ -62,6 +69,18 @@ export async function runCommand(watcher: ProcessWatcher, command: Command): Pro
     stdout: contentOf(stdout, STDOUT_LIMIT_BYTES),
     stderr: contentOf(stderr, STDERR_LIMIT_BYTES).toString().trim(),
   }
+}
+
+/** Files in memory are the daemon's memory: looked at from time to time, as nobody reads them meanwhile. */
+function limitOutput(limitBytes: number | undefined, fds: readonly number[], pid: number) {
+  let exceeded = false
+  const look = () => {
+    if (fds.reduce((sum, fd) => sum + fstatSync(fd).size, 0) <= (limitBytes ?? 0)) return
+    exceeded = true
+    killGroup(pid)
+  }
+  const timer = limitBytes === undefined ? undefined : setInterval(look, OUTPUT_LOOK_MS)
+  return { isExceeded: () => exceeded, [Symbol.dispose]: () => clearInterval(timer) }
 }
 
 /** A spawned program leads a process group of its own: see posix-spawn.ts. */

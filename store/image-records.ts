@@ -1,6 +1,7 @@
 import type { DatabaseSync, SQLInputValue, SQLOutputValue } from 'node:sqlite'
 import type { ImageNames, ImageRecords, StoredImage, StoredLayer } from '#image/image-records.ts'
 import { openDatabase, write } from './database.ts'
+import { signaturesIn, signaturesTable } from './signature-records.ts'
 
 /** rootfs_layers.layer has no foreign key: a root file system outlives a layer that was lost, to be removed. */
 const migrations = [
@@ -18,6 +19,7 @@ const migrations = [
    CREATE TABLE rootfs_layers (container TEXT NOT NULL REFERENCES rootfs ON DELETE CASCADE,
      position INTEGER NOT NULL, layer INTEGER NOT NULL, PRIMARY KEY (container, position)) STRICT;
    CREATE INDEX rootfs_layers_by_layer ON rootfs_layers (layer)`,
+  signaturesTable,
 ]
 
 /** Images in SQLite: what is written is on the disk, also after a power loss. `:memory:` for tests. */
@@ -33,12 +35,13 @@ export function openImageRecords(path: string): ImageRecords {
       return lastNumber
     },
     ...rootfsIn(run),
+    ...signaturesIn(run),
     [Symbol.dispose]: () => database.close(),
   }
 }
 
 type Row = Record<string, SQLOutputValue>
-type Run = ReturnType<typeof runnerOf>
+export type Run = ReturnType<typeof runnerOf>
 
 /** Statements are prepared once each. */
 function runnerOf(database: DatabaseSync) {

@@ -14,7 +14,7 @@ const mayImport: { readonly [folder: string]: readonly (string | RegExp)[] | typ
   config: [/^#runtime\/(?:handler|mount-settings|container-defaults|confinement)\.ts$/],
   runtime: [],
   linux: [PORTS_AND_RECORDS],
-  store: [PORTS_AND_RECORDS, /^#image\/image-records\.ts$/],
+  store: [PORTS_AND_RECORDS, /^#image\/(?:image|signature)-records\.ts$/],
   cni: [PORTS_AND_RECORDS, 'linux'],
   image: [PORTS_AND_RECORDS, 'linux'],
   cri: ['runtime', 'image', 'proto'],

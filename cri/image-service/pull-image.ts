@@ -8,8 +8,9 @@ import { readImageSpec } from './read-image-spec.ts'
 /** Answers the image's id, the same that lists and container statuses show. A hang-up ends it, if nobody else waits for it. */
 export function pullImage(puller: ImagePuller): Handler<PullImageRequest, PullImageResponse> {
   return async ({ image, auth, sandboxConfig }, { signal }) => {
-    ignored(sandboxConfig, "images and credentials do not depend on who asks: they are the request's")
-    return { imageRef: await puller.pull(readImageSpec(image), auth && convertAuth(auth), signal) }
+    ignored(sandboxConfig, "but for its namespace, the pod does not matter: credentials are the request's")
+    const options = { namespace: sandboxConfig?.metadata?.namespace ?? '' }
+    return { imageRef: await puller.pull(readImageSpec(image), auth && convertAuth(auth), signal, options) }
   }
 }
 

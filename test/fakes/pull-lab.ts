@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'vitest'
 import type { RequestAuth } from '#image/auth-credentials.ts'
+import type { PullGuard } from '#image/policy-guard.ts'
 import { type ImagePuller, imagePuller } from '#image/pull.ts'
 import { pullMetrics } from '#image/pull-metrics.ts'
 import type { PullProgress } from '#image/pull-progress.ts'
@@ -45,7 +46,7 @@ export interface PullLab extends AsyncDisposable {
   isWhole(image: FakeImage): void
 }
 
-export async function pullLab(): Promise<PullLab> {
+export async function pullLab(guard?: PullGuard): Promise<PullLab> {
   const registry = await FakeRegistry.start()
   const mirror = await FakeRegistry.start()
   const configDir = await mkdtemp(join(tmpdir(), 'cri-ts-pull-'))
@@ -53,7 +54,7 @@ export async function pullLab(): Promise<PullLab> {
   const pauses: number[] = []
   const progress: PullProgress[] = []
   const metrics = new Metrics()
-  const puller = quickPuller(store, configDir, pauses, metrics)
+  const puller = quickPuller({ store, ...(guard && { guard }), metrics }, configDir, pauses)
   const pull: PullLab['pull'] = (name, auth) =>
     puller.pull(`${registry.host}/${name}`, auth, new AbortController().signal, {
       watch: (begun) => progress.push(begun),
@@ -94,14 +95,16 @@ export async function pullLab(): Promise<PullLab> {
 }
 
 function quickPuller(
-  store: FakeImageStore,
+  {
+    metrics,
+    ...parts
+  }: { readonly store: FakeImageStore; readonly guard?: PullGuard; readonly metrics: Metrics },
   registriesDir: string,
   pauses: number[],
-  metrics: Metrics,
 ): ImagePuller {
   const silent = () => {}
   return imagePuller({
-    store,
+    ...parts,
     observer: pullMetrics(metrics, () => 0),
     platform: { os: 'linux', architecture: 'amd64', variant: '' },
     log: { debug: silent, info: silent, warn: silent, error: silent },

@@ -1,0 +1,163 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { attachSignatures, type PolicyLab, policyLab } from '#test/fakes/policy-lab.ts'
+import { makeSigningKey, simpleSigning } from '#test/fixtures/sign-image.ts'
+
+let lab: PolicyLab
+beforeEach(async () => {
+  lab = await policyLab()
+})
+afterEach(() => lab[Symbol.asyncDispose]())
+
+const blobs = () => lab.gets(/\/blobs\//).map(({ target }) => target)
+
+test('an image whose policy accepts anything is pulled, and no signature is asked for', async () => {
+  await lab.writePolicy({ default: [{ type: 'insecureAcceptAnything' }] })
+  const image = lab.registry.addImage('app', 'v1')
+  expect(await lab.pull('app:v1')).toBe(image.id)
+  expect(lab.gets(/\.sig|referrers/)).toEqual([])
+})
+
+test('an image that the policy rejects is refused before the registry is asked', async () => {
+  await lab.writePolicy({ default: [{ type: 'reject' }] })
+  lab.registry.addImage('app', 'v1')
+  expect(await lab.failureOf('app:v1')).toEqual({
+    kind: 'unverified',
+    message: `SignatureValidationFailed: ${lab.registry.host}/app:v1 is refused by ${lab.policyFile}, default[0] (reject): it rejects every image: give this one a scope of its own`,
+  })
+  expect(lab.registry.requests).toEqual([])
+})
+
+describe('where a signature is required', () => {
+  beforeEach(() => lab.requireKey())
+
+  test('a signed image is pulled, by tag and by digest', async () => {
+    const image = lab.registry.addImage('app', 'v1')
+    attachSignatures(lab.registry, 'app', image.manifestDigest, [{ key: lab.key }])
+    expect(await lab.pull('app:v1')).toBe(image.id)
+    expect(await lab.pull(`app@${image.manifestDigest}`)).toBe(image.id)
+    lab.isWhole(image)
+  })
+
+  test('an image without a signature is refused, and nothing of it is fetched', async () => {
+    const image = lab.registry.addImage('app', 'v1')
+    expect(await lab.failureOf('app:v1')).toEqual({
+      kind: 'unverified',
+      message:
+        `SignatureValidationFailed: ${lab.registry.host}/app:v1 is refused by ${lab.policyFile}, ` +
+        `transports.docker["${lab.registry.host}"][0] (sigstoreSigned): ${lab.registry.host}/app holds no signature of ` +
+        `${image.manifestDigest}: sign it, as with cosign sign --key`,
+    })
+    expect(blobs()).toEqual([])
+    expect(lab.store.list()).toEqual([])
+  })
+
+  test('one of several signatures is enough', async () => {
+    const image = lab.registry.addImage('app', 'v1')
+    attachSignatures(lab.registry, 'app', image.manifestDigest, [{ key: makeSigningKey() }, { key: lab.key }])
+    expect(await lab.pull('app:v1')).toBe(image.id)
+  })
+})
+
+describe('what is no signature', () => {
+  beforeEach(() => lab.requireKey())
+
+  test.for<[why: string, payload: (digest: string, name: string) => Buffer, message: RegExp]>([
+    [
+      'of another image',
+      (_, name) => simpleSigning(`sha256:${'0'.repeat(64)}`, name),
+      /it is for sha256:0{64}, not for sha256:/,
+    ],
+    [
+      'of another repository',
+      (digest) => simpleSigning(digest, 'registry.example/other'),
+      /it is for registry.example\/other, not for 127/,
+    ],
+    [
+      'that names no image',
+      (digest) => simpleSigning(digest, 'No Name'),
+      /"No Name", which is no image reference/,
+    ],
+    [
+      'with a key twice',
+      (digest, name) => Buffer.from(simpleSigning(digest, name).toString().replace('{', '{"optional":null,')),
+      /the key "optional" stands twice/,
+    ],
+    [
+      'with an unknown key',
+      (digest, name) => simpleSigning(digest, name, { more: 1 }),
+      /Unrecognized key: "more"/,
+    ],
+    [
+      'of an unknown kind',
+      (digest, name) => simpleSigning(digest, name, { critical: { type: 'atomic' } }),
+      /its payload is not as it should be: critical/,
+    ],
+    ['of null', () => Buffer.from('null'), /its payload is not as it should be/],
+    ['of half a JSON', () => Buffer.from('{"critical":'), /JSON/],
+  ])('a signature %s is none', async ([, payload, message]) => {
+    const image = lab.registry.addImage('app', 'v1')
+    const bytes = payload(image.manifestDigest, `${lab.registry.host}/app`)
+    attachSignatures(lab.registry, 'app', image.manifestDigest, [{ key: lab.key, payload: bytes }])
+    const failure = await lab.failureOf('app:v1')
+    expect(failure).toMatchObject({ kind: 'unverified', message: expect.stringMatching(message) })
+    expect(lab.store.list()).toEqual([])
+  })
+
+  test('a signature by another key, or that was tampered with, is none', async () => {
+    const image = lab.registry.addImage('app', 'v1')
+    const damaged = { 'dev.cosignproject.cosign/signature': 'bm8=' }
+    attachSignatures(lab.registry, 'app', image.manifestDigest, [
+      { key: makeSigningKey() },
+      { key: lab.key, annotations: damaged },
+    ])
+    const { message } = await lab.failureOf('app:v1')
+    expect(message).toMatch(
+      /signature sha256:\w+: no key of the policy made it; signature sha256:\w+: no key/,
+    )
+  })
+})
+
+describe('what is signed', () => {
+  beforeEach(() => lab.requireKey())
+
+  test('of an index the signature may be of the index, or of the manifest for this host', async () => {
+    for (const signed of ['index', 'manifest'] as const) {
+      const repository = `signed-${signed}`
+      const image = lab.registry.addImage(repository, 'amd64')
+      const index = lab.registry.addManifest(repository, 'v1', {
+        schemaVersion: 2,
+        mediaType: 'application/vnd.oci.image.index.v1+json',
+        manifests: [
+          {
+            mediaType: 'application/vnd.oci.image.manifest.v1+json',
+            digest: image.manifestDigest,
+            size: image.manifest.length,
+            platform: { os: 'linux', architecture: 'amd64' },
+          },
+        ],
+      })
+      const digest = signed === 'index' ? index.digest : image.manifestDigest
+      attachSignatures(lab.registry, repository, digest, [{ key: lab.key }])
+      expect(await lab.pull(`${repository}:v1`)).toBe(image.id)
+    }
+  })
+
+  test('what was pulled is asked about again, and told by what was kept, without the registry', async () => {
+    const image = lab.registry.addImage('app', 'v1')
+    attachSignatures(lab.registry, 'app', image.manifestDigest, [{ key: lab.key }])
+    await lab.pull('app:v1')
+    lab.registry.requests.length = 0
+    expect(await lab.pull('app:v1')).toBe(image.id)
+    expect(lab.gets(/./).filter(({ method }) => method === 'GET')).toEqual([])
+  })
+
+  test('an image that is here is refused when the policy no longer accepts its signature', async () => {
+    const image = lab.registry.addImage('app', 'v1')
+    attachSignatures(lab.registry, 'app', image.manifestDigest, [{ key: lab.key }])
+    await lab.pull('app:v1')
+    await lab.requireKey({ signedIdentity: { type: 'matchExact' } })
+    expect((await lab.failureOf('app:v1')).message).toMatch(
+      /it is for .*\/app, not for .*\/app:v1: it names no tag, as those of cosign do/,
+    )
+  })
+})
