@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { isMounted } from '#linux/overlay.ts'
 import { buildImage, type ImageOptions } from '#test/fixtures/image.ts'
-import { type ImageLab, never, openImageLab } from '#test/fixtures/image-lab.ts'
+import { here, type ImageLab, never, openImageLab } from '#test/fixtures/image-lab.ts'
 import { imageSource } from '#test/fixtures/image-sources.ts'
 
 const add = (lab: ImageLab, layers: ImageOptions['layers']): Promise<string> =>
@@ -51,12 +51,12 @@ test('the layers of a volume stay for as long as it is there, and go with it', a
   const path = await volumes.mount('c1', { index: 0, imageId, subPath: '' })
   await volumes.mount('c2', { index: 0, imageId, subPath: '' })
   await store.remove(imageId)
-  expect(readdirSync(join(lab.root, 'layers'))).toHaveLength(2)
+  expect(here(lab.root).layers).toHaveLength(2)
   expect(volumes.leftovers()).toEqual(['c1', 'c2'])
   await volumes.remove('c2')
   expect(readdirSync(join(path, 'model'))).toEqual(['weights'])
   await volumes.remove('c1')
-  expect(readdirSync(join(lab.root, 'layers'))).toEqual([])
+  expect(here(lab.root).layers).toEqual([])
   expect(statSync(path, { throwIfNoEntry: false })).toBeUndefined()
   expect(volumes.leftovers()).toEqual([])
   await volumes.remove('c1')

@@ -1,14 +1,17 @@
 import { mkdirSync } from 'node:fs'
 import { ErofsLayerWriter } from './erofs-layer-writer.ts'
 import type { LayerFormat } from './layer-format.ts'
+import { headersFileOf, LayerHeaders } from './layer-headers.ts'
 import { type LayerUsage, LayerWriter } from './layer-writer.ts'
 import { TarReader } from './tar-reader.ts'
 
 /** Takes the tar of a layer, and makes the layer of it. Its end gives up what is open; what was made stays. */
 export interface LayerSink extends Disposable {
   push(chunk: Buffer): void
+  /** Resolves when not much of what was pushed is still to be written. */
+  drained(): Promise<void>
   /** After the last piece: throws when the tar is cut off; the answer makes the layer complete. */
-  parsed(): () => LayerUsage
+  parsed(): () => LayerUsage | Promise<LayerUsage>
 }
 
 export interface LayerSinkOptions {
@@ -28,6 +31,7 @@ export function layerSink({ directory, format, diffId, limits }: LayerSinkOption
         writer.take(chunk)
         reader.push(chunk)
       },
+      drained: async () => {},
       parsed() {
         reader.finish()
         return () => writer.finish(Buffer.from(diffId.replace('sha256:', ''), 'hex'))
@@ -35,15 +39,26 @@ export function layerSink({ directory, format, diffId, limits }: LayerSinkOption
       [Symbol.dispose]: () => writer[Symbol.dispose](),
     }
   }
+  return directorySink(directory, limits.entries)
+}
+
+function directorySink(directory: string, entryLimit: number): LayerSink {
   mkdirSync(directory, { mode: 0o755 })
-  const writer = new LayerWriter(directory, limits.entries)
+  using open = new DisposableStack()
+  const headers = open.use(new LayerHeaders(headersFileOf(directory)))
+  const writer = open.use(new LayerWriter(directory, entryLimit, headers))
   const reader = new TarReader(writer)
+  const kept = open.move()
   return {
     push: (chunk) => reader.push(chunk),
+    drained: () => headers.drained(),
     parsed() {
       reader.finish()
-      return () => writer.finish()
+      return async () => {
+        const { usedBytes, usedInodes } = writer.finish()
+        return { usedBytes: usedBytes + (await headers.finish()), usedInodes: usedInodes + 1 }
+      }
     },
-    [Symbol.dispose]: () => writer[Symbol.dispose](),
+    [Symbol.dispose]: () => kept.dispose(),
   }
 }

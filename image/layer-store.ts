@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto'
-import { closeSync, openSync, renameSync } from 'node:fs'
+import { closeSync, existsSync, openSync, renameSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { syncfs } from '#linux/libc.ts'
 import type { ImageRecords, StoredImage, StoredLayer } from './image-records.ts'
 import type { LayerSource } from './image-source.ts'
+import { headersFileOf } from './layer-headers.ts'
 import { LayerSlots } from './layer-slots.ts'
 import type { Trash } from './trash.ts'
 import type { UntarLimits } from './untar-messages.ts'
@@ -94,8 +95,10 @@ export class LayerStore {
       atStep('rename')
       for (const [index, layer] of layers.entries()) {
         const from = fresh[index]?.directory ?? ''
-        renameSync(from, this.path(layer.number))
-        placed.push(() => renameSync(this.path(layer.number), from))
+        for (const [source, target] of filesOf(from, this.path(layer.number))) {
+          renameSync(source, target)
+          placed.push(() => renameSync(target, source))
+        }
       }
       if (fresh.length > 0) await syncDirectory(directory)
       atStep('commit')
@@ -113,10 +116,10 @@ export class LayerStore {
 
   /** Deletes the layers that nothing uses. */
   collect(): void {
-    const { records, trash, atStep } = this.#options
+    const { records, atStep } = this.#options
     const numbers = records.dropUnusedLayers(new Set(this.#pins.keys()))
     if (numbers.length > 0) atStep('discard')
-    for (const number of numbers) trash.discard(this.path(number))
+    for (const number of numbers) this.#discard(this.path(number))
   }
 
   async #obtain(source: LayerSource, signal: AbortSignal) {
@@ -139,12 +142,12 @@ export class LayerStore {
   }
 
   #begin(source: LayerSource): Ingest {
-    const { directory, trash } = this.#options
+    const { directory } = this.#options
     const abort = new AbortController()
     const target = join(directory, `tmp-${randomBytes(8).toString('hex')}`)
     const unpacked = this.#unpack(source, target, abort.signal).catch((error: unknown) => {
       if (this.#ingests.get(source.diffId) === ingest) this.#ingests.delete(source.diffId)
-      trash.discard(target)
+      this.#discard(target)
       throw error
     })
     const ingest: Ingest = {
@@ -182,9 +185,15 @@ export class LayerStore {
     if (this.#ingests.get(ingest.diffId) === ingest) this.#ingests.delete(ingest.diffId)
     ingest.abort.abort()
     await ingest.unpacked.then(
-      () => this.#options.trash.discard(ingest.directory),
+      () => this.#discard(ingest.directory),
       () => {}, // It was discarded when it failed.
     )
+  }
+
+  /** The directory last: without it the start takes a file of headers for one that nobody owns. */
+  #discard(directory: string): void {
+    this.#options.trash.discard(headersFileOf(directory))
+    this.#options.trash.discard(directory)
   }
 
   #claimed(diffId: string): Ingest {
@@ -198,6 +207,15 @@ export class LayerStore {
     return { number, diffId, compressedBytes, usedBytes, usedInodes }
   }
 }
+
+/** What a layer consists of, here and there: one in EROFS's form has its tar in itself, and no headers. */
+const filesOf = (from: string, to: string): readonly (readonly [string, string])[] =>
+  (
+    [
+      [headersFileOf(from), headersFileOf(to)],
+      [from, to],
+    ] as const
+  ).filter(([source]) => existsSync(source))
 
 /** Leaves a shared promise when the signal says so; the promise goes on. */
 async function untilAborted<Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> {

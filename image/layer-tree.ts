@@ -1,4 +1,4 @@
-import { lstatSync, mkdirSync, readlinkSync, rmSync, type Stats, unlinkSync } from 'node:fs'
+import { lstatSync, mkdirSync, readdirSync, readlinkSync, rmSync, type Stats, unlinkSync } from 'node:fs'
 import { errnoOf, invalidArgument } from '#lib/errors.ts'
 import { readable, setXattr } from '#linux/overlay-files.ts'
 
@@ -13,14 +13,17 @@ const REPLACED_DIRECTORY_LIMIT = 256
  */
 export class LayerTree<Attributes> {
   readonly #base: string
+  readonly #replaced: (path: string, stat: Stats) => void
   /** Directories that are there; with attributes where an entry gave them. */
   readonly directories = new Map<string, Attributes | undefined>([['', undefined]])
   /** Where a parent as it was named really is. */
   readonly #resolved = new Map<string, string>()
   #replacedDirectories = 0
 
-  constructor(directory: string) {
+  /** `replaced` is told of each file, but for whiteouts, that is about to go for another: its path and what it is. */
+  constructor(directory: string, replaced: (path: string, stat: Stats) => void = () => {}) {
     this.#base = Buffer.from(directory).toString('latin1')
+    this.#replaced = replaced
   }
 
   /** The host's path in latin1. */
@@ -99,6 +102,7 @@ export class LayerTree<Attributes> {
 
   #remove(path: string): void {
     this.#resolved.clear()
+    this.#tellOf(path)
     if (!this.directories.has(path)) {
       unlinkSync(fsPath(this.absolute(path)))
       return
@@ -111,6 +115,13 @@ export class LayerTree<Attributes> {
     for (const known of this.directories.keys()) {
       if (known === path || known.startsWith(`${path}/`)) this.directories.delete(known)
     }
+  }
+
+  #tellOf(path: string): void {
+    const stat = this.lstat(path)
+    if (stat?.isDirectory()) {
+      for (const name of readdirSync(fsPath(this.absolute(path)), 'latin1')) this.#tellOf(`${path}/${name}`)
+    } else if (stat !== undefined && !isWhiteout(stat)) this.#replaced(path, stat)
   }
 }
 

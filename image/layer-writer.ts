@@ -13,6 +13,7 @@ import {
 import { errnoOf, invalidArgument } from '#lib/errors.ts'
 import { makedev } from '#linux/libc.ts'
 import { makeNode, readable, setTimes, setTimesOfFile, setXattr } from '#linux/overlay-files.ts'
+import type { LayerHeaders } from './layer-headers.ts'
 import { componentsOf, layerName } from './layer-path.ts'
 import { fsPath, isWhiteout, LayerTree } from './layer-tree.ts'
 import type { TarEntry } from './tar-entry.ts'
@@ -36,14 +37,19 @@ export interface LayerUsage {
 export class LayerWriter implements TarHandler, Disposable {
   readonly #tree: LayerTree<TarEntry>
   readonly #entryLimit: number
+  readonly #headers: LayerHeaders | undefined
   #entries = 0
   #usedBytes = 0
   #usedInodes = 0
   #file: { readonly fd: number; readonly path: string; readonly entry: TarEntry } | undefined
 
-  constructor(directory: string, entryLimit: number) {
-    this.#tree = new LayerTree(directory)
+  /** `headers` gets what the directory does not say of the tar. */
+  constructor(directory: string, entryLimit: number, headers?: LayerHeaders) {
+    this.#tree = new LayerTree(directory, (path, stat) =>
+      headers?.replaced(path, stat.isFile() ? this.#tree.absolute(path) : undefined),
+    )
     this.#entryLimit = entryLimit
+    this.#headers = headers
   }
 
   entry(entry: TarEntry): void {
@@ -60,8 +66,15 @@ export class LayerWriter implements TarHandler, Disposable {
   }
 
   data(chunk: Buffer): void {
-    if (this.#file === undefined) return // The data of what is not kept.
+    if (this.#file === undefined) {
+      this.#headers?.verbatim(chunk) // The data of what is not kept.
+      return
+    }
     for (let at = 0; at < chunk.length; ) at += writeSync(this.#file.fd, chunk, at)
+  }
+
+  structure(bytes: Buffer): void {
+    this.#headers?.verbatim(bytes)
   }
 
   end(): void {
@@ -120,9 +133,11 @@ export class LayerWriter implements TarHandler, Disposable {
         const flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW
         this.#file = { fd: openSync(fsPath(this.#tree.absolute(path)), flags, 0o600), path, entry }
       })
+      this.#headers?.file(path, entry.sizeBytes)
     } else {
       const absolute = this.#tree.absolute(path)
       this.#tree.replacing(path, () => makeSpecial(absolute, entry))
+      if (!isWhiteoutEntry(entry)) this.#headers?.node(path)
       this.#setAttributes(path, entry)
       this.#count(0)
     }
@@ -150,6 +165,7 @@ export class LayerWriter implements TarHandler, Disposable {
     this.#tree.replacing(path, () =>
       linkSync(fsPath(this.#tree.absolute(target)), fsPath(this.#tree.absolute(path))),
     )
+    this.#headers?.node(path)
   }
 
   #setAttributes(path: string, entry: TarEntry): void {
@@ -187,6 +203,9 @@ export function checkOwner({ name, uid, gid }: TarEntry): void {
 export function isHostsOwn(name: string): boolean {
   return /^(trusted|user)\.overlay\./.test(name) || name === 'security.selinux'
 }
+
+const isWhiteoutEntry = ({ type, major, minor }: TarEntry): boolean =>
+  type === 'character-device' && major === 0 && minor === 0
 
 function makeSpecial(absolute: string, entry: TarEntry): void {
   const { type, linkName, major, minor } = entry

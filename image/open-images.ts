@@ -10,6 +10,7 @@ import type { ImageRecords } from './image-records.ts'
 import type { ImageRecord } from './image-source.ts'
 import { LocalImageStore } from './image-store.ts'
 import { createImageVolumes } from './image-volumes.ts'
+import { headersFileOf } from './layer-headers.ts'
 import { LayerStore } from './layer-store.ts'
 import { createRootfs, type RootfsOptions } from './rootfs.ts'
 import { Trash } from './trash.ts'
@@ -122,7 +123,9 @@ function sweep({ root, records, log }: ImagesOptions, layers: LayerStore, trash:
   trash.empty()
   const found = new Set(readdirSync(join(root, 'layers')).map((name) => join(root, 'layers', name)))
   for (const { number, diffId } of records.layers()) {
-    if (found.delete(layers.path(number))) continue
+    const isThere = found.delete(layers.path(number))
+    if (isThere) found.delete(headersFileOf(layers.path(number)))
+    if (isThere) continue
     const images = records.dropLostLayer(number)
     log.warn({ layer: diffId, images }, 'a layer is lost: its images are dropped, pull them again')
   }

@@ -14,7 +14,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { isMounted } from '#linux/overlay.ts'
 import { buildImage, type ImageOptions } from '#test/fixtures/image.ts'
-import { type ImageLab, openImageLab } from '#test/fixtures/image-lab.ts'
+import { here, type ImageLab, openImageLab } from '#test/fixtures/image-lab.ts'
 import { imageSource } from '#test/fixtures/image-sources.ts'
 import type { TarFile } from '#test/fixtures/tar.ts'
 
@@ -165,10 +165,10 @@ describe('removing', () => {
     await store.remove(id)
     await lab.images.settled()
     expect(read(root, 'a')).toBe('a')
-    expect(readdirSync(join(lab.root, 'layers'))).toEqual(['1'])
+    expect(here(lab.root).layers).toEqual(['1'])
     await rootfs.remove('c1')
     await lab.images.settled()
-    expect(readdirSync(join(lab.root, 'layers'))).toEqual([])
+    expect(here(lab.root).layers).toEqual([])
   })
 
   test('works after the mount point was taken away', async () => {

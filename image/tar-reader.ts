@@ -9,6 +9,8 @@ export interface TarHandler {
   data(chunk: Buffer): void
   /** The last entry's data is complete. */
   end(): void
+  /** Whatever is not an entry's data, in its place: headers, padding, what follows the end. Valid until it returns. */
+  structure?(bytes: Buffer): void
 }
 
 const LONG_HEADER_LIMIT_BYTES = 1 << 20
@@ -39,11 +41,13 @@ export class TarReader {
   }
 
   push(chunk: Buffer): void {
-    for (let at = 0; at < chunk.length && !this.#ended; ) {
+    let at = 0
+    while (at < chunk.length && !this.#ended) {
       if (this.#dataLeft > 0) at += this.#takeData(chunk, at)
-      else if (this.#paddingLeft > 0) at += this.#takePadding(chunk.length - at)
+      else if (this.#paddingLeft > 0) at += this.#takePadding(chunk, at)
       else at += this.#takeHeader(chunk, at)
     }
+    if (at < chunk.length) this.#handler.structure?.(chunk.subarray(at))
     this.#pieceAt += chunk.length
   }
 
@@ -77,7 +81,10 @@ export class TarReader {
     const taken = Math.min(this.#dataLeft, chunk.length - at)
     const piece = chunk.subarray(at, at + taken)
     if (this.#longHeader === undefined) this.#handler.data(piece)
-    else piece.copy(this.#longHeader.content, this.#longHeader.content.length - this.#dataLeft)
+    else {
+      piece.copy(this.#longHeader.content, this.#longHeader.content.length - this.#dataLeft)
+      this.#handler.structure?.(piece)
+    }
     this.#dataLeft -= taken
     if (this.#dataLeft === 0) this.#endData()
     return taken
@@ -92,8 +99,9 @@ export class TarReader {
     else if (header.flag === 'K') this.#longLinkName = untilNul(header.content)
   }
 
-  #takePadding(available: number): number {
-    const taken = Math.min(this.#paddingLeft, available)
+  #takePadding(chunk: Buffer, at: number): number {
+    const taken = Math.min(this.#paddingLeft, chunk.length - at)
+    this.#handler.structure?.(chunk.subarray(at, at + taken))
     this.#paddingLeft -= taken
     return taken
   }
@@ -101,10 +109,13 @@ export class TarReader {
   #takeHeader(chunk: Buffer, at: number): number {
     if (this.#partialLength === 0 && chunk.length - at >= BLOCK_SIZE) {
       this.#dataAt = this.#pieceAt + at + BLOCK_SIZE
-      this.#header(chunk.subarray(at, at + BLOCK_SIZE))
+      const block = chunk.subarray(at, at + BLOCK_SIZE)
+      this.#handler.structure?.(block)
+      this.#header(block)
       return BLOCK_SIZE
     }
     const taken = chunk.copy(this.#partial, this.#partialLength, at)
+    this.#handler.structure?.(chunk.subarray(at, at + taken))
     this.#partialLength += taken
     if (this.#partialLength === BLOCK_SIZE) {
       this.#partialLength = 0

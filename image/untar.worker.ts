@@ -49,6 +49,7 @@ async function untar(request: UntarRequest & { task: 'untar' }): Promise<Done> {
     for await (const chunk of source) {
       sink.push(bufferOf(tar.take(chunk)))
       free(chunk)
+      await sink.drained()
     }
   }
   const [beginning] = first ?? []
@@ -57,7 +58,7 @@ async function untar(request: UntarRequest & { task: 'untar' }): Promise<Done> {
   const finish = sink.parsed()
   blob.check()
   tar.check()
-  return { answer: 'done', usage: finish(), compressedBytes: blob.sizeBytes() }
+  return { answer: 'done', usage: await finish(), compressedBytes: blob.sizeBytes() }
 }
 
 /** Gives memory back now that the garbage collector would let lie; a decoder still writes to what is not full. */
