@@ -7,15 +7,12 @@ import { runtimeService } from '#cri/runtime-service/service.ts'
 import { startCriServer } from '#cri/server.ts'
 import { StartGate } from '#cri/start-gate.ts'
 import { type StreamingServer, startStreamingServer } from '#cri/streaming/server.ts'
-import { DEFAULT_REGISTRIES_DIRS } from '#image/hosts-directory.ts'
-import type { ImageStore } from '#image/image-source.ts'
 import { type Images, openImages } from '#image/open-images.ts'
 import { hostPlatform } from '#image/platform.ts'
 import type { PullGuard } from '#image/policy-guard.ts'
 import { type ImagePuller, imagePuller, type PullDependencies } from '#image/pull.ts'
 import { pullMetrics } from '#image/pull-metrics.ts'
-import { DEFAULT_TIMEOUTS } from '#image/registry-http.ts'
-import { DEFAULT_RETRIES } from '#image/registry-retry.ts'
+import type { RegistryOptions } from '#image/registry-session.ts'
 import { CriError, describeError } from '#lib/errors.ts'
 import type { Log } from '#lib/log.ts'
 import { Metrics } from '#lib/metrics.ts'
@@ -37,6 +34,7 @@ import { openRecords } from '#store/records.ts'
 import { serveCli, serveMetrics } from './daemon-admin.ts'
 import { runtimeHandler } from './daemon-handlers.ts'
 import { openPorts, type PortsInput } from './daemon-ports.ts'
+import { openRegistries } from './daemon-registries.ts'
 import { daemonStatus } from './daemon-status.ts'
 import { openTrust } from './daemon-trust.ts'
 import { certificateFiles } from './streaming-certificates.ts'
@@ -75,7 +73,8 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   const watcher = stack.use(new ProcessWatcher())
   const run = (command: Command) => runCommand(watcher, command)
   const records = stack.adopt(openRecords(paths.recordsDatabase), (store) => store.close())
-  const { images, guard } = openStore({ config, paths, run, stack }, options)
+  const registry = openRegistries(config.image, clock)
+  const { images, guard } = openStore({ config, paths, run, stack }, registry, options)
   const handlers = await findHandlers(config.runtime.handlers, run)
   const host = readHostFacts(config.runtime.cgroupDriver)
   const needs = { watcher, root: join(paths.root, 'layers'), homes: paths.userHomes }
@@ -103,7 +102,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   })
   const store = wrap('images', images.store)
   const metrics = new Metrics()
-  const puller = openPuller(config, { store, guard, observer: pullMetrics(metrics), log })
+  const puller = openPuller(registry, { store, guard, observer: pullMetrics(metrics), log })
   const streaming = stack.use(await openStreaming(config, runtime, log))
   await removeStaleSocket(config.listen)
   const server = await startCriServer({
@@ -112,8 +111,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
       ...{ sandboxes: runtime.sandboxes, containers: runtime.containers, commands: runtime.commands },
       ...{ stats: runtime.stats, streaming, gate, status },
     }),
-    imageService: imageService({ store, puller, clock }),
-    ...{ gate, log },
+    ...{ imageService: imageService({ store, puller, clock }), gate, log },
   })
   stack.defer(() => server.close(DRAIN_MS))
   stack.defer(() => runtime.interruptCheckpoints())
@@ -169,23 +167,19 @@ function openStreaming({ streaming }: Config, runtime: Runtime, log: Log): Promi
 }
 
 function openPuller(
-  config: Config,
+  registry: RegistryOptions,
   parts: Pick<PullDependencies, 'store' | 'guard' | 'observer' | 'log'>,
 ): ImagePuller {
-  const { registriesDir } = config.image
   return imagePuller({
     ...parts,
-    registry: {
-      registriesDirs: registriesDir === undefined ? DEFAULT_REGISTRIES_DIRS : [registriesDir],
-      timeouts: DEFAULT_TIMEOUTS,
-      retries: DEFAULT_RETRIES,
-    },
+    registry,
     platform: hostPlatform(),
   })
 }
 
 function openStore(
   { config, paths, run, stack }: Pick<PortsInput, 'config' | 'paths' | 'run' | 'stack'>,
+  { registries }: RegistryOptions,
   { log, atImageStep = () => {} }: DaemonOptions,
 ): { readonly images: Images; readonly guard: PullGuard } {
   const records = stack.use(openImageRecords(join(paths.root, 'images.db')))
@@ -193,8 +187,7 @@ function openStore(
   const images = openImages({
     root: paths.root,
     records,
-    clock,
-    log,
+    ...{ clock, log, localNames: registries.localNames },
     mountPoint: paths.rootfs,
     volumesDirectory: paths.imageVolumes,
     userHome: paths.userHome,

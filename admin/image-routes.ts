@@ -16,7 +16,7 @@ import {
 import type { AdminCall, AdminRoutes } from './server.ts'
 
 export interface ImageRoutesOptions {
-  readonly store: Pick<ImageStore, 'find' | 'list' | 'remove'>
+  readonly store: Pick<ImageStore, 'find' | 'localNames' | 'list' | 'remove'>
   readonly puller: ImagePuller
   /** Reads an OCI or docker-archive tarball of this host; `name` goes over those in it. */
   importArchive(

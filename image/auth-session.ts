@@ -7,7 +7,6 @@ import { RegistryFailure, shownUrl } from './registry-failure.ts'
 interface Target {
   readonly endpoint: RegistryEndpoint
   readonly registry: string
-  readonly repository: string
   readonly auth: RequestAuth | undefined
   readonly fetchToken: (request: TokenRequest) => Promise<string>
 }
@@ -63,7 +62,7 @@ export class AuthSession {
   }
 
   #tokenRequest({ parameters }: Challenge): TokenRequest {
-    const { endpoint, repository } = this.#target
+    const { endpoint } = this.#target
     const realm = URL.parse(parameters.get('realm') ?? '', endpoint.root)
     if (realm === null || !/^https?:$/.test(realm.protocol) || realm.username !== '') {
       throw this.#refusal('the realm of its Bearer challenge is no http or https URL')
@@ -76,7 +75,7 @@ export class AuthSession {
     return {
       realm,
       service: parameters.get('service'),
-      scope: parameters.get('scope') ?? `repository:${repository}:pull`,
+      scope: parameters.get('scope') ?? `repository:${endpoint.repository}:pull`,
       credentials: this.#credentials,
     }
   }

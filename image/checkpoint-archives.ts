@@ -9,8 +9,8 @@ import { workerUrl } from '#linux/worker-url.ts'
 import type { CheckpointArchives, CheckpointDescription, OpenedCheckpoint } from '#runtime/checkpoint-port.ts'
 import { configDump, parseConfigDump, parseSpecDump } from './checkpoint-dumps.ts'
 import type { CheckpointReply, CheckpointTask, ScanResult, UnpackResult } from './checkpoint-messages.ts'
+import { findImage } from './find-image.ts'
 import type { Images } from './open-images.ts'
-import { findLocal } from './rootfs.ts'
 
 export interface CheckpointArchivesOptions {
   /** What is laid out: a directory for each container. */
@@ -110,7 +110,7 @@ async function removeFile(run: CheckpointArchivesOptions['run'], path: string): 
 
 /** A checkpoint's image runs nothing by itself, and its one layer is an archive unpacked. */
 function layerOf(images: CheckpointArchivesOptions['store'], reference: string): string | undefined {
-  const image = findLocal(images.store, reference)
+  const image = findImage(images.store, reference)
   if (image === undefined || image.config.entrypoint.length > 0 || image.config.cmd.length > 0)
     return undefined
   const layer = images.onlyLayer(image)

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { describeError } from '#lib/errors.ts'
-import { registryEndpoints } from './hosts-directory.ts'
+import { hostEndpoints } from './hosts-directory.ts'
 
 let root = ''
 const pem = '-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n'
@@ -17,7 +17,10 @@ async function write(path: string, text: string): Promise<void> {
   await mkdir(dirname(join(root, path)), { recursive: true })
   await writeFile(join(root, path), text)
 }
-const endpoints = (registry: string) => registryEndpoints(registry, [join(root, 'a'), join(root, 'b')])
+const endpoints = async (registry: string, insecure = false) =>
+  hostEndpoints([join(root, 'a'), join(root, 'b')])({
+    ...{ registry, repository: 'app', insecure, isMirror: false, source: '', blockedBy: '' },
+  })
 const hrefs = async (registry: string) => (await endpoints(registry)).map((endpoint) => endpoint.root.href)
 
 test.for([
@@ -51,11 +54,42 @@ test('the directory named with underscores comes before the one with a colon, bo
   expect(await hrefs('r:5000')).toEqual(['https://underscore/v2'])
 })
 
-test('a change is seen at the next pull', async () => {
-  await write('a/r/hosts.toml', '[host."https://one"]')
-  expect(await hrefs('r')).toEqual(['https://one/v2', 'https://r/v2'])
-  await write('a/r/hosts.toml', '[host."https://two"]')
-  expect(await hrefs('r')).toEqual(['https://two/v2', 'https://r/v2'])
+test('a change is seen at the next call, also one of the same length in the same moment', async () => {
+  const read = hostEndpoints([join(root, 'a')])
+  const location = {
+    registry: 'r',
+    repository: 'app',
+    insecure: false,
+    isMirror: false,
+    source: '',
+    blockedBy: '',
+  }
+  for (const name of ['one', 'two', 'six']) {
+    await write('a/r/hosts.toml', `[host."https://${name}"]`)
+    expect(read(location).map(({ root }) => root.href)).toEqual([`https://${name}/v2`, 'https://r/v2'])
+  }
+})
+
+test('each endpoint says where it comes from', async () => {
+  await write('a/r/hosts.toml', '\nserver = "https://own"\n[host."https://m"]')
+  expect((await endpoints('r')).map(({ source }) => source)).toEqual([
+    `${join(root, 'a/r/hosts.toml')}:3 host."https://m"`,
+    `${join(root, 'a/r/hosts.toml')}:2 server`,
+  ])
+  await write('a/s/ca.crt', pem)
+  expect((await endpoints('s')).map(({ source }) => source)).toEqual([`${join(root, 'a/s')}/`])
+  expect((await endpoints('t')).map(({ source }) => source)).toEqual([''])
+})
+
+test('an insecure registry is asked by https without verification, then by http; its mirrors are not meant', async () => {
+  await write('a/r/hosts.toml', '[host."https://m"]')
+  const shown = (await endpoints('r', true)).map(({ root, tls, plainHttpFallback }) => [
+    ...[root.href, tls.skipVerify, plainHttpFallback],
+  ])
+  expect(shown).toEqual([
+    ['https://m/v2', false, false],
+    ['https://r/v2', true, true],
+  ])
 })
 
 test('only the registry itself and its server of the same host are no mirrors', async () => {

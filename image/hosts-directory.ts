@@ -1,31 +1,38 @@
-import { readdir, readFile } from 'node:fs/promises'
+import { readdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { CriError, errnoOf } from '#lib/errors.ts'
+import { CriError } from '#lib/errors.ts'
 import { type HostEntry, parseHostsFile } from './hosts-file.ts'
+import { isAbsence, ParsedFiles, unreadable } from './parsed-files.ts'
+import type { ImageLocation } from './registries-locations.ts'
 import { hostOfRegistry, isLoopback, type RegistryEndpoint, servesRegistry } from './registry-endpoint.ts'
 
 /** containerd's and podman's directories, in the order in which they are looked into. */
 export const DEFAULT_REGISTRIES_DIRS = ['/etc/containers/certs.d', '/etc/containerd/certs.d']
 
+/** Answers the endpoints of a place, in the order in which they are to be asked; throws failed-precondition. */
+export type HostEndpoints = (location: ImageLocation) => readonly RegistryEndpoint[]
+
 /**
- * The endpoints to be tried for a registry, in order, as the directories say now (containerd, docs/hosts.md):
+ * The endpoints of registries as the directories say at each call (containerd, docs/hosts.md):
  * DIR/host_port_/ or DIR/host:port/, else DIR/_default/, each with a hosts.toml or with Docker's *.crt, *.cert, *.key.
- * Without any: the registry itself, by https. Throws failed-precondition naming the file that cannot be used.
+ * Without any: the registry itself, by https. A file that cannot be used is named in what is thrown.
  */
-export async function registryEndpoints(
-  registry: string,
-  directories: readonly string[],
-): Promise<readonly RegistryEndpoint[]> {
-  for (const name of [...directoryNames(registry), '_default']) {
-    for (const directory of directories) {
-      const found = join(directory, name)
-      const entries = (await readHostsFile(found)) ?? (await readCertificateFiles(found))
-      if (entries === undefined) continue
-      return Promise.all(entries.map((entry) => toEndpoint(registry, entry, found)))
+export function hostEndpoints(directories: readonly string[]): HostEndpoints {
+  const hostsFiles = new ParsedFiles((text, file) =>
+    text.trim() === '' ? undefined : parseHostsFile(text, file),
+  )
+  const pems = new ParsedFiles(checkPem)
+  return (location) => {
+    for (const name of [...directoryNames(location.registry), '_default']) {
+      for (const directory of directories) {
+        const found = join(directory, name)
+        const entries = hostsFiles.read(join(found, 'hosts.toml')) ?? readCertificateFiles(found)
+        if (entries !== undefined) return entries.map((entry) => toEndpoint(location, entry, found, pems))
+      }
     }
+    const unconfigured = join(directories[0] ?? '', location.registry)
+    return [toEndpoint(location, ownHost, unconfigured, pems)]
   }
-  const unconfigured = join(directories[0] ?? '', registry)
-  return [await toEndpoint(registry, { ...ownHost, clientFiles: [], caFiles: [] }, unconfigured)]
 }
 
 const ownHost: HostEntry = {
@@ -37,6 +44,7 @@ const ownHost: HostEntry = {
   skipVerify: undefined,
   headers: {},
   dialTimeoutMs: undefined,
+  source: '',
 }
 
 function directoryNames(registry: string): readonly string[] {
@@ -44,23 +52,9 @@ function directoryNames(registry: string): readonly string[] {
   return host === undefined ? [registry] : [`${host}_${port}_`, registry]
 }
 
-async function readHostsFile(directory: string): Promise<readonly HostEntry[] | undefined> {
-  const file = join(directory, 'hosts.toml')
-  try {
-    const text = await readFile(file, 'utf8')
-    return text.trim() === '' ? undefined : parseHostsFile(text, file)
-  } catch (thrown) {
-    if (isAbsence(thrown)) return undefined
-    throw thrown instanceof CriError ? thrown : unreadable(file, thrown)
-  }
-}
-
 /** Docker's layout: *.crt are authorities, NAME.cert and NAME.key a client's certificate and key. */
-async function readCertificateFiles(directory: string): Promise<readonly HostEntry[] | undefined> {
-  const names = await readdir(directory).catch((thrown: unknown) => {
-    if (isAbsence(thrown)) return [] as string[]
-    throw unreadable(directory, thrown)
-  })
+function readCertificateFiles(directory: string): readonly HostEntry[] | undefined {
+  const names = namesIn(directory)
   const caFiles = names.filter((name) => name.endsWith('.crt')).toSorted()
   const clientFiles = names
     .filter((name) => name.endsWith('.cert'))
@@ -70,38 +64,57 @@ async function readCertificateFiles(directory: string): Promise<readonly HostEnt
       return [certificate, names.includes(key) ? key : '']
     })
   if (caFiles.length + clientFiles.length === 0) return undefined
-  return [{ ...ownHost, caFiles, clientFiles }]
+  return [{ ...ownHost, caFiles, clientFiles, source: `${directory}/` }]
 }
 
-async function toEndpoint(registry: string, entry: HostEntry, directory: string): Promise<RegistryEndpoint> {
-  const { root, local } = entry.root === undefined ? ownRoot(registry) : { root: entry.root, local: false }
-  const skipVerify = entry.skipVerify ?? local
-  const hasTls = entry.skipVerify !== undefined || entry.caFiles.length + entry.clientFiles.length > 0
+function namesIn(directory: string): readonly string[] {
+  try {
+    return readdirSync(directory)
+  } catch (thrown) {
+    if (isAbsence(thrown)) return []
+    throw unreadable(directory, thrown)
+  }
+}
+
+function toEndpoint(
+  location: ImageLocation,
+  entry: HostEntry,
+  directory: string,
+  pems: ParsedFiles<string>,
+): RegistryEndpoint {
+  const { registry, repository } = location
+  const { root, local } =
+    entry.root === undefined ? ownRoot(registry) : { root: new URL(entry.root), local: false }
+  const isOwn = servesRegistry(root, registry)
+  const insecure = isOwn && location.insecure
   // http beside TLS settings is ambiguous, and so is a local port: containerd asks by https first.
-  const plainHttpFallback = root.port !== '' && (local || (root.protocol === 'http:' && hasTls))
-  if (plainHttpFallback) root.protocol = 'https:'
-  const read = (name: string) => readPem(resolve(directory, name))
+  const ambiguous = root.port !== '' && (local || (root.protocol === 'http:' && hasTlsSettings(entry)))
+  if (ambiguous) root.protocol = 'https:'
+  const read = (name: string) => readPem(resolve(directory, name), pems)
   return {
-    root,
-    isMirror: !servesRegistry(root, registry),
+    ...{ root, registry, repository },
+    isMirror: location.isMirror || !isOwn,
+    namespace: isOwn ? undefined : registry,
     canPull: entry.canPull,
     canResolve: entry.canResolve,
     headers: entry.headers,
     tls: {
-      caPems: await Promise.all(entry.caFiles.map(read)),
-      client: await Promise.all(
-        entry.clientFiles.map(async ([certificate, key]) => ({
-          certPem: await read(certificate),
-          keyPem: await read(key === '' ? certificate : key),
-        })),
-      ),
-      skipVerify,
+      caPems: entry.caFiles.map(read),
+      client: entry.clientFiles.map(([certificate, key]) => ({
+        certPem: read(certificate),
+        keyPem: read(key === '' ? certificate : key),
+      })),
+      skipVerify: entry.skipVerify ?? (local || insecure),
     },
     connectTimeoutMs: entry.dialTimeoutMs,
-    plainHttpFallback,
+    plainHttpFallback: ambiguous || (insecure && root.protocol === 'https:'),
     hostsFile: join(directory, 'hosts.toml'),
+    source: [location.source, entry.source].filter(Boolean).join(', '),
   }
 }
+
+const hasTlsSettings = ({ skipVerify, caFiles, clientFiles }: HostEntry): boolean =>
+  skipVerify !== undefined || caFiles.length + clientFiles.length > 0
 
 /** The registry's own API. A local one on a port of its own is asked by https, unverified, then by http. */
 function ownRoot(registry: string): { root: URL; local: boolean } {
@@ -111,15 +124,13 @@ function ownRoot(registry: string): { root: URL; local: boolean } {
   return { root, local: true }
 }
 
-async function readPem(file: string): Promise<string> {
-  const text = await readFile(file, 'utf8').catch((thrown: unknown) => {
-    throw unreadable(file, thrown)
-  })
+function readPem(file: string, pems: ParsedFiles<string>): string {
+  const pem = pems.read(file)
+  if (pem === undefined) throw unreadable(file, new Error('ENOENT: there is no such file'))
+  return pem
+}
+
+function checkPem(text: string, file: string): string {
   if (/-----BEGIN [A-Z0-9 ]+-----/.test(text)) return text
   throw new CriError('failed-precondition', `${file} holds no PEM: certificates and keys are given as PEM`)
 }
-
-const isAbsence = (thrown: unknown): boolean => ['ENOENT', 'ENOTDIR'].includes(errnoOf(thrown) ?? '')
-
-const unreadable = (file: string, cause: unknown) =>
-  new CriError('failed-precondition', `registry configuration ${file} cannot be read`, { cause })

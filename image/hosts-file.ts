@@ -2,6 +2,7 @@ import { validateHeaderName, validateHeaderValue } from 'node:http'
 import { parse, TomlError } from 'smol-toml'
 import { z } from 'zod'
 import { CriError } from '#lib/errors.ts'
+import { keyLines } from '#lib/key-lines.ts'
 import { nearestName } from '#lib/names.ts'
 
 /** One endpoint as hosts.toml has it; paths are as written. */
@@ -16,6 +17,8 @@ export interface HostEntry {
   readonly skipVerify: boolean | undefined
   readonly headers: { readonly [name: string]: readonly string[] }
   readonly dialTimeoutMs: number | undefined
+  /** `FILE:LINE host."URL"` */
+  readonly source: string
 }
 
 /**
@@ -26,8 +29,13 @@ export function parseHostsFile(text: string, file: string): readonly HostEntry[]
   const parsed = fileSchema.safeParse(parseToml(text, file))
   if (!parsed.success) throw wrong(file, parsed.error.issues.map(describeIssue).join('; '))
   const { server, host, ...own } = parsed.data
-  const entries = Object.entries(host).map(([url, entry]) => toEntry(file, `host."${url}"`, url, entry))
-  return [...entries, toEntry(file, 'server', server, own)]
+  const lineOf = keyLines(text)
+  const entries = Object.entries(host).map(([url, entry]) => {
+    const key = `host."${url}"`
+    return toEntry(file, key, url, entry, `${file}:${lineOf(['host', url]) ?? 1} ${key}`)
+  })
+  const source = server === undefined ? file : `${file}:${lineOf(['server']) ?? 1} server`
+  return [...entries, toEntry(file, 'server', server, own, source)]
 }
 
 const paths = z.union([z.string().transform((path) => [path]), z.array(z.string())], {
@@ -87,9 +95,16 @@ function parseToml(text: string, file: string): unknown {
   }
 }
 
-function toEntry(file: string, key: string, url: string | undefined, entry: Entry): HostEntry {
+function toEntry(
+  file: string,
+  key: string,
+  url: string | undefined,
+  entry: Entry,
+  source: string,
+): HostEntry {
   checkHeaders(file, key, entry)
   return {
+    source,
     root: url === undefined ? undefined : apiRoot(file, key, url, entry.override_path),
     canPull: entry.capabilities.includes('pull'),
     canResolve: entry.capabilities.includes('resolve'),

@@ -67,6 +67,8 @@ export interface ImageStore {
    * Names are compared as they are: the caller makes `docker.io/library/busybox:latest` of `busybox`.
    */
   find(reference: string): ImageRecord | undefined
+  /** The full names under which an image may be here that was pulled by `reference`. Throws invalid-argument. */
+  localNames(reference: string): readonly string[]
   list(): readonly ImageRecord[]
   /** Removes what `find` finds, with all its names; succeeds when there is nothing. */
   remove(reference: string): Promise<void>

@@ -21,6 +21,8 @@ export interface ImageStoreOptions {
   /** What containers wrote there, as it was measured last. */
   readonly written: () => { readonly usedBytes: number; readonly usedInodes: number }
   readonly layers: Pick<LayerStore, 'claim' | 'commit' | 'collect'>
+  /** See ImageStore. */
+  readonly localNames: (reference: string) => readonly string[]
   readonly clock: Clock
   readonly log: Log
   /** Whether an image of these tags and digests is kept from kubelet's garbage collection. */
@@ -74,6 +76,10 @@ export class LocalImageStore implements ImageStore {
       )
     }
     return matches[0]
+  }
+
+  localNames(reference: string): readonly string[] {
+    return this.#options.localNames(reference)
   }
 
   list(): readonly ImageRecord[] {

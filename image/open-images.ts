@@ -12,6 +12,7 @@ import { LocalImageStore } from './image-store.ts'
 import { createImageVolumes } from './image-volumes.ts'
 import { headersFileOf } from './layer-headers.ts'
 import { LayerStore } from './layer-store.ts'
+import { fullName } from './reference.ts'
 import { createRootfs, type RootfsOptions } from './rootfs.ts'
 import { Trash } from './trash.ts'
 import type { UntarLimits } from './untar-messages.ts'
@@ -26,6 +27,8 @@ export interface ImagesOptions extends Pick<RootfsOptions, 'mountPoint' | 'userH
   readonly records: ImageRecords
   readonly clock: Clock
   readonly log: Log
+  /** See ImageStore; by default short names are of docker.io. */
+  readonly localNames?: (reference: string) => readonly string[]
   readonly isPinned?: (names: readonly string[]) => boolean
   readonly limits?: UntarLimits
   /** Called before each step by name: for tests that stop there. */
@@ -86,6 +89,7 @@ export function openImages(options: ImagesOptions): Images {
     clock: options.clock,
     log,
     isPinned: options.isPinned ?? (() => false),
+    localNames: options.localNames ?? ((reference) => [fullName(reference)]),
   })
   return {
     store,

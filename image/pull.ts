@@ -7,10 +7,11 @@ import type { ImageSource, ImageStore } from './image-source.ts'
 import { type IndexEntry, type Manifest, parseManifest } from './manifest.ts'
 import { describePlatform, type Platform, suitability } from './platform.ts'
 import { noGuard, type OpenGuard, type PullGuard } from './policy-guard.ts'
+import { authOfShortName, pullInTurn } from './pull-in-turn.ts'
 import type { PullObserver } from './pull-metrics.ts'
 import { PullProgress } from './pull-progress.ts'
 import { SharedCalls } from './pull-sharing.ts'
-import { parseReference, type Reference } from './reference.ts'
+import { nameOf, type Reference } from './reference.ts'
 import { type RegistryOptions, RegistrySession } from './registry-session.ts'
 
 export interface PullDependencies {
@@ -52,18 +53,35 @@ export function imagePuller({ observer, ...given }: PullDependencies): ImagePull
   const underWay = new SharedCalls<string, PullProgress>()
   return {
     async pull(text, auth, signal, { watch = () => {}, namespace = '' } = {}) {
-      const reference = parseReference(text)
-      const guard =
-        dependencies.guard === undefined ? noGuard : await dependencies.guard.open(reference, namespace)
-      const key = `${nameOf(reference)} ${guard.key} ${fingerprint(auth)}`
+      const { references, resolvedBy } = dependencies.registry.registries.fullNames(text)
+      const names = references.map(nameOf)
+      const credentials = resolvedBy === '' ? auth : authOfShortName(auth)
+      const { guard } = dependencies
+      const guards =
+        guard === undefined ? new Map<Reference, OpenGuard>() : await openGuards(references, namespace, guard)
+      const key = `${names.join(' ')} ${[...guards.values()].map((guard) => guard.key).join(' ')} ${fingerprint(credentials)}`
       const start = (shared: AbortSignal) => {
-        const about = new PullProgress(nameOf(reference), observer?.received)
-        const result = pullOnce(reference, auth, dependencies, { progress: about, guard }, shared)
+        const about = new PullProgress(names[0] ?? text, observer?.received)
+        const result = pullInTurn(text, references, (reference) => {
+          const of = { progress: about, guard: guards.get(reference) ?? noGuard }
+          return pullOnce(reference, credentials, dependencies, of, shared)
+        })
         return { about, result: observer?.observed(result, about) ?? result }
       }
       return underWay.join(key, signal, start, watch)
     },
   }
+}
+
+async function openGuards(
+  references: readonly Reference[],
+  namespace: string,
+  guard: PullGuard,
+): Promise<ReadonlyMap<Reference, OpenGuard>> {
+  const opened = references.map(
+    async (reference) => [reference, await guard.open(reference, namespace)] as const,
+  )
+  return new Map(await Promise.all(opened))
 }
 
 async function pullOnce(
@@ -73,7 +91,7 @@ async function pullOnce(
   { progress, guard }: { readonly progress: PullProgress; readonly guard: OpenGuard },
   signal: AbortSignal,
 ): Promise<string> {
-  using session = await RegistrySession.open(reference, auth, registry, log, signal)
+  using session = new RegistrySession(reference, auth, registry, log, signal)
   const digest = await session.resolve(signal)
   const names = {
     tags: reference.tagged === undefined ? [] : [reference.tagged],
@@ -179,8 +197,6 @@ const notForHost = (host: Platform, offered: string) =>
     'failed-precondition',
     `there is none for this host's ${describePlatform(host)}, only for ${offered}`,
   )
-
-const nameOf = ({ canonical, tagged, name }: Reference): string => canonical ?? tagged ?? name
 
 /** A foreseen failure says which pull it was of; what is none stays as it is. */
 function withName(thrown: unknown, name: string): unknown {

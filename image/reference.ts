@@ -58,6 +58,17 @@ export function parseReference(text: string): Reference {
   return { registry, repository, tag: chosen, name, tagged: `${name}:${chosen}` }
 }
 
+/** A reference as images have it as a tag or a digest: `docker.io/library/busybox:latest` of `busybox`. Throws invalid-argument. */
+export const fullName = (text: string): string => nameOf(parseReference(text))
+
+export const nameOf = ({ canonical, tagged, name }: Reference): string => canonical ?? tagged ?? name
+
+/** `busybox` and `:1` of `busybox:1`, which names no registry; undefined for what does, and for no reference. */
+export function shortName(text: string): { readonly name: string; readonly rest: string } | undefined {
+  const [, name = '', rest = ''] = /^([^:@]+)((?::[^@]*)?(?:@.*)?)$/s.exec(text) ?? []
+  return name === '' || namesRegistry(text) ? undefined : { name, rest }
+}
+
 /** Whether it is the digest of an image's configuration, with or without `sha256:`. */
 export const isImageId = (text: string): boolean => imageIdForm.test(text)
 
@@ -66,11 +77,15 @@ export const isDigest = (text: string): boolean => digestForm.test(text)
 
 /** Whose name is the part before the first slash: a registry's has a dot, a port, a capital, or is localhost. */
 function splitRegistry(text: string): { registry: string; rest: string } {
+  if (!namesRegistry(text)) return { registry: DEFAULT_REGISTRY, rest: text }
   const slash = text.indexOf('/')
-  const first = text.slice(0, Math.max(slash, 0))
-  const isRegistry = /[.:]/.test(first) || first === 'localhost' || first !== first.toLowerCase()
-  if (slash === -1 || !isRegistry) return { registry: DEFAULT_REGISTRY, rest: text }
+  const first = text.slice(0, slash)
   return { registry: first === 'index.docker.io' ? DEFAULT_REGISTRY : first, rest: text.slice(slash + 1) }
+}
+
+function namesRegistry(text: string): boolean {
+  const [, first = ''] = /^([^/]*)\//.exec(text) ?? []
+  return /[.:]/.test(first) || first === 'localhost' || first !== first.toLowerCase()
 }
 
 function checkRegistry(text: string, registry: string): void {

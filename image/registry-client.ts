@@ -27,7 +27,6 @@ const LONGEST_TOKEN_BYTES = 1 << 20
 /** One endpoint of the distribution API (OCI distribution-spec), for the length of one pull of one repository. */
 export class RegistryClient implements Disposable {
   readonly endpoint: RegistryEndpoint
-  readonly #reference: Reference
   readonly #options: RegistryClientOptions
   readonly #connections: RegistryConnections
   readonly #auth: AuthSession
@@ -42,15 +41,12 @@ export class RegistryClient implements Disposable {
     signal: AbortSignal,
   ) {
     this.endpoint = endpoint
-    this.#reference = reference
     this.#options = options
     this.#signal = signal
     this.#connections = new RegistryConnections(endpoint, options.timeouts)
-    const { registry, repository } = reference
     this.#auth = new AuthSession({
       endpoint,
-      registry,
-      repository,
+      registry: reference.registry,
       auth,
       fetchToken: (request) => this.#fetchToken(request),
     })
@@ -144,8 +140,8 @@ export class RegistryClient implements Disposable {
 
   #url(path: string): URL {
     const url = new URL(this.endpoint.root)
-    url.pathname = `${url.pathname.replace(/\/$/, '')}/${this.#reference.repository}/${path}`
-    if (this.endpoint.isMirror) url.searchParams.set('ns', this.#reference.registry)
+    url.pathname = `${url.pathname.replace(/\/$/, '')}/${this.endpoint.repository}/${path}`
+    if (this.endpoint.namespace !== undefined) url.searchParams.set('ns', this.endpoint.namespace)
     return url
   }
 }

@@ -1,9 +1,14 @@
-/** Where a registry's API is served, and how to speak with it: from hosts.toml, or by default. */
+/** Where an image is asked for, and how: from registries.conf and hosts.toml, or by default. */
 export interface RegistryEndpoint {
   /** The API's root, which ends with `/v2` unless it was overridden. */
   readonly root: URL
-  /** Its host is not the reference's registry: it gets no credentials, and is told the registry by `?ns=`. */
+  /** Whose repository is asked for there: the reference's, or what registries.conf makes of it. */
+  readonly registry: string
+  readonly repository: string
+  /** It stands in for the registry, and may be passed over. */
   readonly isMirror: boolean
+  /** What `?ns=` tells it: the registry, where its host is another one. */
+  readonly namespace: string | undefined
   /** What the administrator trusts it with: content by digest, and what digest a tag stands for. */
   readonly canPull: boolean
   readonly canResolve: boolean
@@ -15,6 +20,8 @@ export interface RegistryEndpoint {
   readonly plainHttpFallback: boolean
   /** The file that a remedy is to be written in. */
   readonly hostsFile: string
+  /** The file, the line and the section that it comes from; '' where nothing is configured. */
+  readonly source: string
 }
 
 /** In PEM. `caPems` are trusted beside the system's authorities. */

@@ -6,6 +6,8 @@ interface FailureDetails {
   readonly passing?: boolean
   /** The endpoint does not answer at all: the rest of the pull does without it. */
   readonly unreachable?: boolean
+  /** The server itself is in trouble: a status from 500 on. */
+  readonly broken?: boolean
   /** The server has no answer to this kind of request. */
   readonly unsupported?: boolean
   /** When the server says to ask again. */
@@ -19,6 +21,7 @@ export class RegistryFailure extends Error {
   readonly kind: ErrorKind
   readonly passing: boolean
   readonly unreachable: boolean
+  readonly broken: boolean
   readonly unsupported: boolean
   readonly retryAfterMs: number | undefined
 
@@ -27,6 +30,7 @@ export class RegistryFailure extends Error {
     this.kind = details.kind
     this.passing = details.passing ?? false
     this.unreachable = details.unreachable ?? false
+    this.broken = details.broken ?? false
     this.unsupported = details.unsupported ?? false
     this.retryAfterMs = details.retryAfterMs
   }
@@ -53,8 +57,12 @@ export function connectionFailure(thrown: unknown, url: URL, hostsFile: string):
   })
 }
 
-/** Whether the server answered a TLS greeting with something else, as one that speaks plain HTTP does. */
-export const speaksNoTls = (thrown: unknown): boolean => noTls.test(codeOf(thrown))
+/**
+ * Whether plain HTTP may be what is spoken there: a TLS greeting was answered with something else, or nothing listens
+ * on https' own port.
+ */
+export const mayBePlainHttp = (thrown: unknown, { port }: URL): boolean =>
+  noTls.test(codeOf(thrown)) || (port === '' && codeOf(thrown) === 'ECONNREFUSED')
 
 const noTls = /WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG|HTTP_REQUEST|^EPROTO$|UNKNOWN_PROTOCOL/
 

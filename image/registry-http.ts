@@ -8,7 +8,7 @@ import {
 import { Agent as HttpsAgent, request as requestHttps } from 'node:https'
 import { CriError } from '#lib/errors.ts'
 import { isLoopback, type RegistryEndpoint } from './registry-endpoint.ts'
-import { connectionFailure, RegistryFailure, shownUrl, speaksNoTls } from './registry-failure.ts'
+import { connectionFailure, mayBePlainHttp, RegistryFailure, shownUrl } from './registry-failure.ts'
 import { headersFor, redirectOf } from './registry-redirect.ts'
 import { secureContext } from './registry-tls.ts'
 
@@ -133,7 +133,7 @@ export class RegistryConnections implements Disposable {
       try {
         return await this.#exchange(request, signal)
       } catch (thrown) {
-        if (!speaksNoTls(thrown)) throw thrown
+        if (!mayBePlainHttp(thrown, request.url)) throw thrown
       }
       this.#plainHttp = true
       return await this.#exchange(asPlainHttp(request), signal)

@@ -59,7 +59,7 @@ async function sendTo(root: string, from: string, to: string, plainHttpFallback 
   redirectTo = `${to}//${host}/b`
   const endpoint: RegistryEndpoint = {
     root: new URL(`${rootHost}/v2`),
-    isMirror: false,
+    ...{ registry: 'r', repository: 'a', isMirror: false, namespace: undefined, source: '' },
     canPull: true,
     canResolve: true,
     headers: {},

@@ -2,16 +2,18 @@ import { createHash } from 'node:crypto'
 import { CriError } from '#lib/errors.ts'
 import type { Log } from '#lib/log.ts'
 import type { RequestAuth } from './auth-credentials.ts'
-import { registryEndpoints } from './hosts-directory.ts'
 import { acceptedManifests, type Descriptor } from './manifest.ts'
 import { isDigest, type Reference } from './reference.ts'
+import type { Registries } from './registries.ts'
 import { type BlobPart, readBlob } from './registry-blob.ts'
+import type { RegistryBreaker } from './registry-breaker.ts'
+import { RegistryChain } from './registry-chain.ts'
 import { RegistryClient, type RegistryClientOptions } from './registry-client.ts'
 import { RegistryFailure, shownUrl } from './registry-failure.ts'
 
 export interface RegistryOptions extends RegistryClientOptions {
-  /** Directories of hosts.toml files, first come first served. */
-  readonly registriesDirs: readonly string[]
+  readonly registries: Registries
+  readonly breaker: RegistryBreaker
 }
 
 export interface FetchedManifest {
@@ -23,53 +25,39 @@ export interface FetchedManifest {
 const LARGEST_MANIFEST_BYTES = 8 << 20
 
 /**
- * One pull's way to a repository: its endpoints as hosts.toml has them now, each asked in turn until one answers.
+ * One pull's way to a repository: its endpoints as they are configured now, each asked in turn until one answers.
  * What comes by digest is verified, blobs excepted. Throws CriError that names every endpoint tried and why it failed.
  */
 export class RegistrySession implements Disposable {
   readonly #reference: Reference
-  readonly #clients: readonly RegistryClient[]
+  readonly #chain: RegistryChain
   readonly #options: RegistryOptions
-  readonly #log: Log
-  /** Why each endpoint that does not answer at all is no longer asked. */
-  readonly #unreachable = new Map<RegistryClient, RegistryFailure>()
   /** What was fetched while a tag was looked up. */
   readonly #manifests = new Map<string, FetchedManifest>()
 
-  private constructor(
-    reference: Reference,
-    clients: readonly RegistryClient[],
-    options: RegistryOptions,
-    log: Log,
-  ) {
-    this.#reference = reference
-    this.#clients = clients
-    this.#options = options
-    this.#log = log
-  }
-
-  /** `signal` ends the pull. */
-  static async open(
+  /** `signal` ends the pull. Throws failed-precondition where the configuration has a mistake. */
+  constructor(
     reference: Reference,
     auth: RequestAuth | undefined,
     options: RegistryOptions,
     log: Log,
     signal: AbortSignal,
-  ): Promise<RegistrySession> {
-    const endpoints = await registryEndpoints(reference.registry, options.registriesDirs)
+  ) {
+    const { endpoints, blocked } = options.registries.routes(reference)
     const clients = endpoints.map(
       (endpoint) => new RegistryClient(endpoint, reference, auth, options, signal),
     )
-    return new RegistrySession(reference, clients, options, log)
+    this.#reference = reference
+    this.#options = options
+    const { breaker, observer } = options
+    this.#chain = new RegistryChain({ name: this.#name, clients, blocked, breaker, observer, log })
   }
 
   /** The digest that the reference stands for; that it is there, and may be had, is checked in either case. */
   resolve(signal: AbortSignal): Promise<string> {
     const { digest, tag = '' } = this.#reference
-    const asked = this.#clients.filter(({ endpoint }) =>
-      digest === undefined ? endpoint.canResolve : endpoint.canPull,
-    )
-    return this.#fromFirst('look it up', asked, async (client) => {
+    const capability = digest === undefined ? 'canResolve' : 'canPull'
+    return this.#chain.fromFirst('look it up', capability, async (client) => {
       const found = await this.#head(client, digest ?? tag, signal)
       if (found !== undefined && (digest === undefined || found === digest)) return found
       const manifest = await this.#getManifest(client, digest ?? tag, signal)
@@ -84,7 +72,7 @@ export class RegistrySession implements Disposable {
   async manifest(digest: string, signal: AbortSignal): Promise<FetchedManifest> {
     const known = this.#manifests.get(digest)
     if (known !== undefined) return known
-    return this.#fromFirst(`fetch manifest ${digest}`, this.#pullers, async (client) => {
+    return this.#chain.fromFirst(`fetch manifest ${digest}`, 'canPull', async (client) => {
       const manifest = await this.#getManifest(client, digest, signal)
       const actual = digestOf(manifest.content)
       if (actual !== digest) throw this.#mismatch(client, digest, actual)
@@ -97,10 +85,9 @@ export class RegistrySession implements Disposable {
    * mirrors nor the registry itself, which is asked last, have it.
    */
   attached(path: string, accept: string, signal: AbortSignal): Promise<Buffer | undefined> {
-    const last = this.#pullers.at(-1)
-    return this.#fromFirst(`fetch ${path}`, this.#pullers, async (client) => {
+    return this.#chain.fromFirst(`fetch ${path}`, 'canPull', async (client, isLast) => {
       const response = await client.request('GET', path, { accept }, signal).catch((thrown: unknown) => {
-        if (client === last && isMissing(thrown)) return undefined
+        if (isLast && isMissing(thrown)) return undefined
         throw thrown
       })
       return response && client.readAll(response, LARGEST_MANIFEST_BYTES, signal)
@@ -115,7 +102,7 @@ export class RegistrySession implements Disposable {
         `its config has ${sizeBytes} bytes, ${LARGEST_MANIFEST_BYTES} at most`,
       )
     }
-    return this.#fromFirst(`fetch config ${digest}`, this.#pullers, async (client) => {
+    return this.#chain.fromFirst(`fetch config ${digest}`, 'canPull', async (client) => {
       const response = await client.request('GET', `blobs/${digest}`, {}, signal)
       const content = await client.readAll(response, LARGEST_MANIFEST_BYTES, signal)
       const actual = digestOf(content)
@@ -134,7 +121,7 @@ export class RegistrySession implements Disposable {
     let host = ''
     const onRetry = () => this.#options.observer?.retried(host)
     const open = (offset: number): Promise<BlobPart> =>
-      this.#fromFirst(step, this.#pullers, async (client) => {
+      this.#chain.fromFirst(step, 'canPull', async (client) => {
         host = client.endpoint.root.host
         const range = offset === 0 ? {} : { range: `bytes=${offset}-` }
         const response = await client.request('GET', `blobs/${digest}`, range, signal)
@@ -144,16 +131,12 @@ export class RegistrySession implements Disposable {
     try {
       yield* readBlob(open, sizeBytes, { ...this.#options.retries, onRetry }, signal, onReceived)
     } catch (thrown) {
-      throw thrown instanceof RegistryFailure ? this.#allFailed(step, [thrown]) : thrown
+      throw thrown instanceof RegistryFailure ? this.#chain.allFailed(step, [thrown]) : thrown
     }
   }
 
   [Symbol.dispose](): void {
-    for (const client of this.#clients) client[Symbol.dispose]()
-  }
-
-  get #pullers(): readonly RegistryClient[] {
-    return this.#clients.filter(({ endpoint }) => endpoint.canPull)
+    this.#chain[Symbol.dispose]()
   }
 
   /** By HEAD, which registries do not count as a pull; undefined where the registry cannot say it so. */
@@ -178,47 +161,6 @@ export class RegistrySession implements Disposable {
     const response = await client.request('GET', `manifests/${name}`, { accept: acceptedManifests }, signal)
     const content = await client.readAll(response, LARGEST_MANIFEST_BYTES, signal)
     return { mediaType: response.headers['content-type'] ?? '', content }
-  }
-
-  async #fromFirst<Result>(
-    step: string,
-    clients: readonly RegistryClient[],
-    attempt: (client: RegistryClient) => Promise<Result>,
-  ): Promise<Result> {
-    const failures: RegistryFailure[] = []
-    for (const client of clients) {
-      const before = this.#unreachable.get(client)
-      if (before !== undefined) {
-        failures.push(before)
-        this.#options.observer?.skipped(client.endpoint.root.host)
-        continue
-      }
-      try {
-        return await attempt(client)
-      } catch (thrown) {
-        if (!(thrown instanceof RegistryFailure)) throw thrown
-        failures.push(thrown)
-        if (thrown.unreachable) this.#unreachable.set(client, thrown)
-        this.#log.warn(
-          { image: this.#name, endpoint: shownUrl(client.endpoint.root), failure: thrown.message },
-          `cannot ${step} there`,
-        )
-      }
-    }
-    throw this.#allFailed(step, failures)
-  }
-
-  /** Of the kind of the last: the registry itself is asked last, and knows best. */
-  #allFailed(step: string, failures: readonly RegistryFailure[]): CriError {
-    const last = failures.at(-1)
-    if (last === undefined) {
-      const file = this.#clients.at(-1)?.endpoint.hostsFile ?? ''
-      return this.#failure(
-        'failed-precondition',
-        `cannot ${step}: no endpoint in ${file} has the capability: give one "resolve" and "pull"`,
-      )
-    }
-    return this.#failure(last.kind, `cannot ${step}: ${failures.map(({ message }) => message).join('; ')}`)
   }
 
   #mismatch(client: RegistryClient, digest: string, actual: string): RegistryFailure {

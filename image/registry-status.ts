@@ -27,6 +27,7 @@ export async function statusFailure(
     {
       kind,
       passing: status === 429 || status === 408 || (status >= 500 && status !== 501),
+      broken: status >= 500 && status !== 501,
       unsupported: status === 405 || status === 501,
       retryAfterMs,
     },

@@ -22,10 +22,10 @@ import { removeMountPoint, removeMountPoints } from '#linux/remove-mount-point.t
 import type { LocalImage } from '#runtime/ports.ts'
 import type { ImageRootfs } from '#runtime/rootfs-port.ts'
 import { directoryInRoot } from './copy-tree.ts'
+import { findImage } from './find-image.ts'
 import type { ImageRecords } from './image-records.ts'
 import type { ImageRecord, ImageStore } from './image-source.ts'
 import type { LayerStore } from './layer-store.ts'
-import { isImageId, parseReference } from './reference.ts'
 import type { Trash } from './trash.ts'
 import type { UntarPool } from './untar-pool.ts'
 import { visibleLayers } from './visible-layers.ts'
@@ -38,7 +38,7 @@ export interface RootfsOptions {
   readonly mountPoint: (containerId: string) => string
   /** The directory of its own that it is mounted in where the container is in a user namespace, for its root to enter. */
   readonly userHome: (containerId: string) => string
-  readonly images: Pick<ImageStore, 'find'>
+  readonly images: Pick<ImageStore, 'find' | 'localNames'>
   readonly layers: Pick<LayerStore, 'lowerDirectory' | 'collect'>
   readonly records: ImageRecords
   readonly trash: Trash
@@ -62,7 +62,7 @@ export function createRootfs(options: RootfsOptions): ImageRootfs {
 
   return {
     async resolve(reference): Promise<LocalImage> {
-      const image = findLocal(images, reference)
+      const image = findImage(images, reference)
       if (image !== undefined) return localImage(image)
       throw new CriError('not-found', `image ${reference} is not here: pull it first`)
     },
@@ -130,17 +130,6 @@ const localImage = ({ id, config, digests: [digest] }: ImageRecord): LocalImage 
   ...{ id, config },
   ...(digest === undefined ? {} : { digest }),
 })
-
-/** By what containers are asked to run: an id, or a name that need not be full. Throws invalid-argument for neither. */
-export const findLocal = (images: RootfsOptions['images'], reference: string): ImageRecord | undefined =>
-  images.find(reference) ?? images.find(fullName(reference))
-
-/** `docker.io/library/busybox:latest` of `busybox`; an id is its own. Throws invalid-argument. */
-function fullName(reference: string): string {
-  if (isImageId(reference)) return reference
-  const { canonical, tagged } = parseReference(reference)
-  return canonical ?? tagged ?? reference
-}
 
 /**
  * Makes the directories of an overlay; what was written before stays, and `written` is taken over as that. `paths`: the

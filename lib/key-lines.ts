@@ -3,13 +3,19 @@ import { parse } from 'smol-toml'
 export type KeyPath = readonly PropertyKey[]
 
 /** The line, from 1, on which a key or an array's element first stands in a TOML text; else that of the nearest table around it. */
-export function lineOfKey(text: string, path: KeyPath): number | undefined {
-  const offsets = new KeyScanner(text).scan()
-  for (let length = path.length; length > 0; length -= 1) {
-    const offset = offsets.get(JSON.stringify(path.slice(0, length)))
-    if (offset !== undefined) return text.slice(0, offset).split('\n').length
+export const lineOfKey = (text: string, path: KeyPath): number | undefined => keyLines(text)(path)
+
+/** The same for many keys of one text. */
+export function keyLines(text: string): (path: KeyPath) => number | undefined {
+  let offsets: ReadonlyMap<string, number> | undefined
+  return (path) => {
+    offsets ??= new KeyScanner(text).scan()
+    for (let length = path.length; length > 0; length -= 1) {
+      const offset = offsets.get(JSON.stringify(path.slice(0, length)))
+      if (offset !== undefined) return text.slice(0, offset).split('\n').length
+    }
+    return undefined
   }
-  return undefined
 }
 
 const BLANK = /(?:[ \t\r\n]|#[^\n]*)*/y

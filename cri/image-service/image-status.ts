@@ -6,7 +6,7 @@ import { imageOfSpec } from './read-image-spec.ts'
 
 /** An image that is not here is an answer without one, not an error (api.proto, ImageStatus). */
 export function imageStatus(
-  store: Pick<ImageStore, 'find'>,
+  store: Pick<ImageStore, 'find' | 'localNames'>,
 ): Handler<ImageStatusRequest, ImageStatusResponse> {
   return ({ image, verbose }) => {
     const found = imageOfSpec(store, image)

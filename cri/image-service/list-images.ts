@@ -5,14 +5,14 @@ import { convertImage } from './convert-image.ts'
 import { imageOfSpec } from './read-image-spec.ts'
 
 export function listImages(
-  store: Pick<ImageStore, 'find' | 'list'>,
+  store: Pick<ImageStore, 'find' | 'localNames' | 'list'>,
 ): Handler<ListImagesRequest, ListImagesResponse> {
   return ({ filter }) => ({ images: filteredImages(store, filter) })
 }
 
 /** Every image once, with all its names; with a filter the one that it names, if it is here. */
 export function filteredImages(
-  store: Pick<ImageStore, 'find' | 'list'>,
+  store: Pick<ImageStore, 'find' | 'localNames' | 'list'>,
   filter: ImageFilter | undefined,
 ): Image[] {
   const spec = filter?.image

@@ -8,7 +8,7 @@ import { within } from '../within.ts'
 
 /** The local image that an image spec names. Throws invalid-argument for what is no reference. */
 export const imageOfSpec = (
-  store: Pick<ImageStore, 'find'>,
+  store: Pick<ImageStore, 'find' | 'localNames'>,
   spec: ImageSpec | undefined,
   at = 'image',
 ): ImageRecord | undefined => findImage(store, readImageSpec(spec, at))

@@ -5,7 +5,7 @@ import { imageOfSpec } from './read-image-spec.ts'
 
 /** Idempotent; takes the image with all its names, whichever of them was given (api.proto, RemoveImage). */
 export function removeImage(
-  store: Pick<ImageStore, 'find' | 'remove'>,
+  store: Pick<ImageStore, 'find' | 'localNames' | 'remove'>,
 ): Handler<RemoveImageRequest, RemoveImageResponse> {
   return async ({ image }) => {
     const found = imageOfSpec(store, image)

@@ -6,7 +6,7 @@ import { filteredImages } from './list-images.ts'
 
 /** ListImages for nodes whose list is longer than a message may be. */
 export function streamImages(
-  store: Pick<ImageStore, 'find' | 'list'>,
+  store: Pick<ImageStore, 'find' | 'localNames' | 'list'>,
 ): StreamHandler<StreamImagesRequest, StreamImagesResponse> {
   return function* ({ filter }) {
     for (const images of batches(filteredImages(store, filter))) yield { images }

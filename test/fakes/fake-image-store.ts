@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { parseImageConfig } from '#image/image-config.ts'
 import type { ImageRecord, ImageSource, ImageStore, LayerSource } from '#image/image-source.ts'
+import { fullName } from '#image/reference.ts'
 import { CriError } from '#lib/errors.ts'
 
 /** An image store in memory, which verifies what the real one verifies, but for the diff ids, and unpacks nothing. */
@@ -45,6 +46,10 @@ export class FakeImageStore implements ImageStore {
         digests.includes(reference) ||
         (isPrefix && id.startsWith(`sha256:${reference}`)),
     )
+  }
+
+  localNames(reference: string): readonly string[] {
+    return [fullName(reference)]
   }
 
   list(): readonly ImageRecord[] {

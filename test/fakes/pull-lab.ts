@@ -7,8 +7,11 @@ import type { PullGuard } from '#image/policy-guard.ts'
 import { type ImagePuller, imagePuller } from '#image/pull.ts'
 import { pullMetrics } from '#image/pull-metrics.ts'
 import type { PullProgress } from '#image/pull-progress.ts'
+import { createRegistries } from '#image/registries.ts'
+import { RegistryBreaker } from '#image/registry-breaker.ts'
 import { describeError } from '#lib/errors.ts'
 import { Metrics } from '#lib/metrics.ts'
+import type { Clock } from '#runtime/ports.ts'
 import { FakeImageStore } from './fake-image-store.ts'
 import { type FakeImage, FakeRegistry, type SeenRequest } from './fake-registry.ts'
 
@@ -29,6 +32,8 @@ export interface PullLab extends AsyncDisposable {
   readonly store: FakeImageStore
   readonly puller: ImagePuller
   readonly configDir: string
+  /** The breaker's. */
+  readonly clock: { seconds: number }
   /** Milliseconds, each. */
   readonly pauses: readonly number[]
   /** What the puller counts: `name{labels} value`, zeros left out. */
@@ -52,9 +57,10 @@ export async function pullLab(guard?: PullGuard): Promise<PullLab> {
   const configDir = await mkdtemp(join(tmpdir(), 'cri-ts-pull-'))
   const store = new FakeImageStore()
   const pauses: number[] = []
+  const clock = { seconds: 0, nowNs: () => `${clock.seconds}000000000` }
   const progress: PullProgress[] = []
   const metrics = new Metrics()
-  const puller = quickPuller({ store, ...(guard && { guard }), metrics }, configDir, pauses)
+  const puller = quickPuller({ store, ...(guard && { guard }), metrics, clock }, configDir, pauses)
   const pull: PullLab['pull'] = (name, auth) =>
     puller.pull(`${registry.host}/${name}`, auth, new AbortController().signal, {
       watch: (begun) => progress.push(begun),
@@ -66,6 +72,7 @@ export async function pullLab(guard?: PullGuard): Promise<PullLab> {
     puller,
     configDir,
     pauses,
+    clock,
     counts: () => metrics.text().match(/^cri_ts.*(?<! 0)$/gm) ?? [],
     progress,
     pull,
@@ -97,8 +104,14 @@ export async function pullLab(guard?: PullGuard): Promise<PullLab> {
 function quickPuller(
   {
     metrics,
+    clock,
     ...parts
-  }: { readonly store: FakeImageStore; readonly guard?: PullGuard; readonly metrics: Metrics },
+  }: {
+    readonly store: FakeImageStore
+    readonly guard?: PullGuard
+    readonly metrics: Metrics
+    readonly clock: Clock
+  },
   registriesDir: string,
   pauses: number[],
 ): ImagePuller {
@@ -109,7 +122,12 @@ function quickPuller(
     platform: { os: 'linux', architecture: 'amd64', variant: '' },
     log: { debug: silent, info: silent, warn: silent, error: silent },
     registry: {
-      registriesDirs: [registriesDir],
+      registries: createRegistries({
+        directories: [registriesDir],
+        registriesConf: join(registriesDir, 'registries.conf'),
+        recordedAliases: join(registriesDir, 'aliases.conf'),
+      }),
+      breaker: new RegistryBreaker(clock),
       timeouts: { connectMs: 5000, responseMs: 300, stallMs: 300 },
       retries: {
         attempts: 3,

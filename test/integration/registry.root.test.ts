@@ -5,6 +5,8 @@ import { expect, test } from 'vitest'
 import type { RequestAuth } from '#image/auth-credentials.ts'
 import { hostPlatform } from '#image/platform.ts'
 import { imagePuller } from '#image/pull.ts'
+import { createRegistries } from '#image/registries.ts'
+import { RegistryBreaker } from '#image/registry-breaker.ts'
 import { DEFAULT_TIMEOUTS } from '#image/registry-http.ts'
 import { DEFAULT_RETRIES } from '#image/registry-retry.ts'
 import { describeError } from '#lib/errors.ts'
@@ -34,7 +36,16 @@ async function registryLab(options: RegistryOptions = {}) {
     store: images.store,
     platform: hostPlatform(),
     log: { debug: silent, info: silent, warn: silent, error: silent },
-    registry: { registriesDirs: [registriesDir], timeouts: DEFAULT_TIMEOUTS, retries: DEFAULT_RETRIES },
+    registry: {
+      registries: createRegistries({
+        directories: [registriesDir],
+        registriesConf: join(registriesDir, 'registries.conf'),
+        recordedAliases: join(registriesDir, 'aliases.conf'),
+      }),
+      breaker: new RegistryBreaker({ nowNs: () => '0' }),
+      timeouts: DEFAULT_TIMEOUTS,
+      retries: DEFAULT_RETRIES,
+    },
   })
   const directory = join(registriesDir, registry.host)
   mkdirSync(directory)
