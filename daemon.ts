@@ -7,6 +7,7 @@ import { runtimeService } from '#cri/runtime-service/service.ts'
 import { startCriServer } from '#cri/server.ts'
 import { StartGate } from '#cri/start-gate.ts'
 import { type StreamingServer, startStreamingServer } from '#cri/streaming/server.ts'
+import { checkErofs } from '#image/erofs-support.ts'
 import { type Images, openImages } from '#image/open-images.ts'
 import { hostPlatform } from '#image/platform.ts'
 import type { PullGuard } from '#image/policy-guard.ts'
@@ -73,6 +74,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   const watcher = stack.use(new ProcessWatcher())
   const run = (command: Command) => runCommand(watcher, command)
   const records = stack.adopt(openRecords(paths.recordsDatabase), (store) => store.close())
+  if (config.image.format === 'erofs') await checkErofs(paths.root, paths.layerMounts)
   const registry = openRegistries(config.image, clock)
   const { images, guard } = openStore({ config, paths, run, stack }, registry, options)
   const handlers = await findHandlers(config.runtime.handlers, run)
@@ -190,6 +192,8 @@ function openStore(
     ...{ clock, log, localNames: registries.localNames },
     mountPoint: paths.rootfs,
     volumesDirectory: paths.imageVolumes,
+    layerMountsDirectory: paths.layerMounts,
+    format: config.image.format,
     userHome: paths.userHome,
     atStep: atImageStep,
   })

@@ -17,6 +17,7 @@ test('an empty table [image] is the defaults', () => {
       verifierTimeoutMs: 10_000,
       maxVerifiers: 10,
     },
+    format: 'overlay',
   })
 })
 
@@ -29,6 +30,7 @@ test('paths of [image] are made normal', () => {
     signature_policy: '/g/./h',
     signature_policy_dir: '/i//',
     verifiers_dir: '/j/',
+    format: 'erofs',
   }
   expect(read(table)).toMatchObject({
     registriesDir: '/a',
@@ -36,5 +38,6 @@ test('paths of [image] are made normal', () => {
     authFile: '/e',
     namespacedAuthDir: '/f',
     trust: { signaturePolicy: '/g/h', signaturePolicyDir: '/i', verifiersDir: '/j' },
+    format: 'erofs',
   })
 })

@@ -42,6 +42,15 @@ export const imageTable = z
         ),
       ),
     ...trustKeys,
+    format: z
+      .enum(['overlay', 'erofs'])
+      .default('overlay')
+      .meta(
+        says(
+          'How layers that come from now on are kept: unpacked into directories, or each as one immutable file that is mounted as EROFS, which needs Linux 6.12 (docs/decisions/0019).',
+          '"overlay" or "erofs"',
+        ),
+      ),
   })
   .prefault({})
 
@@ -54,6 +63,7 @@ export interface ImageSettings {
   readonly authFile: string | undefined
   readonly namespacedAuthDir: string | undefined
   readonly trust: TrustSettings
+  readonly format: 'overlay' | 'erofs'
 }
 
 export const imageSettings = (file: z.infer<typeof imageTable>): ImageSettings => ({
@@ -62,4 +72,5 @@ export const imageSettings = (file: z.infer<typeof imageTable>): ImageSettings =
   authFile: file.auth_file && resolve(file.auth_file),
   namespacedAuthDir: file.namespaced_auth_dir && resolve(file.namespaced_auth_dir),
   trust: trustSettings(file),
+  format: file.format,
 })

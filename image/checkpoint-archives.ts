@@ -10,7 +10,7 @@ import type { CheckpointArchives, CheckpointDescription, OpenedCheckpoint } from
 import { configDump, parseConfigDump, parseSpecDump } from './checkpoint-dumps.ts'
 import type { CheckpointReply, CheckpointTask, ScanResult, UnpackResult } from './checkpoint-messages.ts'
 import { findImage } from './find-image.ts'
-import type { Images } from './open-images.ts'
+import type { HeldLayer, Images } from './open-images.ts'
 
 export interface CheckpointArchivesOptions {
   /** What is laid out: a directory for each container. */
@@ -62,15 +62,19 @@ export function createCheckpointArchives(options: CheckpointArchivesOptions): Ch
       part.isWhole = true
     },
 
-    isCheckpoint: (reference) => posix.isAbsolute(reference) || layerOf(store, reference) !== undefined,
+    isCheckpoint(reference) {
+      if (posix.isAbsolute(reference)) return true
+      using layer = layerOf(store, reference)
+      return layer !== undefined
+    },
 
     async open(id, reference) {
-      const layer = posix.isAbsolute(reference) ? undefined : layerOf(store, reference)
+      using layer = posix.isAbsolute(reference) ? undefined : layerOf(store, reference)
       try {
         const result = await inThread<UnpackResult>(
           layer === undefined
             ? { task: 'unpack', archive: reference, home: home(id) }
-            : { task: 'take', layer, home: home(id) },
+            : { task: 'take', layer: layer.path, home: home(id) },
         )
         return opened(result, home(id))
       } catch (error) {
@@ -109,16 +113,16 @@ async function removeFile(run: CheckpointArchivesOptions['run'], path: string): 
 }
 
 /** A checkpoint's image runs nothing by itself, and its one layer is an archive unpacked. */
-function layerOf(images: CheckpointArchivesOptions['store'], reference: string): string | undefined {
+function layerOf(images: CheckpointArchivesOptions['store'], reference: string): HeldLayer | undefined {
   const image = findImage(images.store, reference)
   if (image === undefined || image.config.entrypoint.length > 0 || image.config.cmd.length > 0)
     return undefined
   const layer = images.onlyLayer(image)
   if (layer === undefined) return undefined
   // A link of the image's would lead to the host's files, which may hang.
-  return lstatSync(join(layer, 'config.dump'), { throwIfNoEntry: false })?.isFile() === true
-    ? layer
-    : undefined
+  if (lstatSync(join(layer.path, 'config.dump'), { throwIfNoEntry: false })?.isFile() === true) return layer
+  layer[Symbol.dispose]()
+  return undefined
 }
 
 function writeDumps(directory: string, description: CheckpointDescription): void {

@@ -1,3 +1,4 @@
+import type { LayerFormat } from './layer-format.ts'
 import type { SignatureRecords } from './signature-records.ts'
 
 /**
@@ -14,6 +15,7 @@ export interface ImageRecords extends SignatureRecords, Disposable {
 
   layers(): readonly StoredLayer[]
   layer(diffId: string): StoredLayer | undefined
+  layerByNumber(layerNumber: number): StoredLayer | undefined
   /** A number that no layer has had. */
   nextLayerNumber(): number
   /** Forgets the layers that neither an image nor a root file system uses, but for `kept` diff ids; answers their numbers. */
@@ -26,6 +28,8 @@ export interface ImageRecords extends SignatureRecords, Disposable {
   putRootfs(containerId: string, imageId: string): void
   removeRootfs(containerId: string): void
   rootfsIds(): readonly string[]
+  /** The numbers of all layers that root file systems and image volumes consist of. */
+  layersOfRootfs(): ReadonlySet<number>
 }
 
 export interface ImageNames {
@@ -52,4 +56,7 @@ export interface StoredLayer {
   readonly compressedBytes: number
   readonly usedBytes: number
   readonly usedInodes: number
+  readonly format: LayerFormat
+  /** The fs-verity digest that its file was given, `sha256:…`; undefined where the file system has none. */
+  readonly verity: string | undefined
 }

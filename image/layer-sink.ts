@@ -1,4 +1,5 @@
 import { mkdirSync } from 'node:fs'
+import { enableVerity } from '#linux/fs-verity.ts'
 import { ErofsLayerWriter } from './erofs-layer-writer.ts'
 import type { LayerFormat } from './layer-format.ts'
 import { headersFileOf, LayerHeaders } from './layer-headers.ts'
@@ -34,7 +35,10 @@ export function layerSink({ directory, format, diffId, limits }: LayerSinkOption
       drained: async () => {},
       parsed() {
         reader.finish()
-        return () => writer.finish(Buffer.from(diffId.replace('sha256:', ''), 'hex'))
+        return () => {
+          const usage = writer.finish(Buffer.from(diffId.replace('sha256:', ''), 'hex'))
+          return { ...usage, verity: enableVerity(directory) }
+        }
       },
       [Symbol.dispose]: () => writer[Symbol.dispose](),
     }

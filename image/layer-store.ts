@@ -5,19 +5,24 @@ import { join } from 'node:path'
 import { syncfs } from '#linux/libc.ts'
 import type { ImageRecords, StoredImage, StoredLayer } from './image-records.ts'
 import type { LayerSource } from './image-source.ts'
+import type { LayerFormat } from './layer-format.ts'
 import { headersFileOf } from './layer-headers.ts'
+import type { LayerMounts } from './layer-mounts.ts'
 import { LayerSlots } from './layer-slots.ts'
 import type { Trash } from './trash.ts'
 import type { UntarLimits } from './untar-messages.ts'
 import type { Unpacked, UntarPool } from './untar-pool.ts'
 
 export interface LayerStoreOptions {
-  /** Each layer is a directory in it. */
+  /** Each layer is a directory in it, or a file. */
   readonly directory: string
   readonly records: ImageRecords
   readonly pool: Pick<UntarPool, 'untar'>
   readonly trash: Trash
   readonly limits: UntarLimits
+  /** Of layers that come from now on. */
+  readonly format: LayerFormat
+  readonly mounts: LayerMounts
   /** Called before each step of a commit, by name: for tests that stop there. */
   readonly atStep: (step: string) => void
 }
@@ -64,7 +69,10 @@ export class LayerStore {
 
   /** Where its files are seen, for an overlay: until the layer is collected. */
   lowerDirectory(layerNumber: number): string {
-    return this.path(layerNumber)
+    const { records, mounts } = this.#options
+    const layer = records.layerByNumber(layerNumber)
+    const path = this.path(layerNumber)
+    return layer?.format === 'erofs' ? mounts.directory(layer, path) : path
   }
 
   /** Sees to it that the layer is here or ready to be committed; who comes second shares the work of the first. */
@@ -116,7 +124,8 @@ export class LayerStore {
 
   /** Deletes the layers that nothing uses. */
   collect(): void {
-    const { records, atStep } = this.#options
+    const { records, atStep, mounts } = this.#options
+    mounts.trim()
     const numbers = records.dropUnusedLayers(new Set(this.#pins.keys()))
     if (numbers.length > 0) atStep('discard')
     for (const number of numbers) this.#discard(this.path(number))
@@ -165,7 +174,8 @@ export class LayerStore {
   async #unpack(source: LayerSource, directory: string, signal: AbortSignal): Promise<Unpacked> {
     using _slot = await this.#slots.take(signal)
     const { digest, diffId } = source
-    const job = { directory, format: 'overlay', digest, diffId, limits: this.#options.limits } as const
+    const { format, limits } = this.#options
+    const job = { directory, format, digest, diffId, limits }
     return await this.#options.pool.untar(job, (stop) => source.open(stop), signal)
   }
 
@@ -202,9 +212,11 @@ export class LayerStore {
     return ingest
   }
 
-  #layerOf({ diffId }: Ingest, { compressedBytes, usedBytes, usedInodes }: Unpacked): StoredLayer {
-    const number = this.#options.records.nextLayerNumber()
-    return { number, diffId, compressedBytes, usedBytes, usedInodes }
+  #layerOf({ diffId }: Ingest, unpacked: Unpacked): StoredLayer {
+    const { compressedBytes, usedBytes, usedInodes, verity } = unpacked
+    const { records, format } = this.#options
+    const number = records.nextLayerNumber()
+    return { number, diffId, compressedBytes, usedBytes, usedInodes, format, verity }
   }
 }
 

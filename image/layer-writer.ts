@@ -27,6 +27,8 @@ const DISK_BLOCK_BYTES = 4096
 export interface LayerUsage {
   readonly usedBytes: number
   readonly usedInodes: number
+  /** See StoredLayer. */
+  readonly verity?: string | undefined
 }
 
 /**

@@ -10,7 +10,9 @@ import type { ImageRecords } from './image-records.ts'
 import type { ImageRecord } from './image-source.ts'
 import { LocalImageStore } from './image-store.ts'
 import { createImageVolumes } from './image-volumes.ts'
+import type { LayerFormat } from './layer-format.ts'
 import { headersFileOf } from './layer-headers.ts'
+import { LayerMounts } from './layer-mounts.ts'
 import { LayerStore } from './layer-store.ts'
 import { fullName } from './reference.ts'
 import { createRootfs, type RootfsOptions } from './rootfs.ts'
@@ -22,6 +24,10 @@ import { WrittenUsages } from './written-usages.ts'
 export interface ImagesOptions extends Pick<RootfsOptions, 'mountPoint' | 'userHome'> {
   /** Where image volumes are mounted. */
   readonly volumesDirectory: string
+  /** Where layers in the format `erofs` are mounted. */
+  readonly layerMountsDirectory: string
+  /** Of layers that come from now on; `overlay` when there is none. */
+  readonly format?: LayerFormat
   /** Layers, records and what containers write lie in it. */
   readonly root: string
   readonly records: ImageRecords
@@ -35,6 +41,10 @@ export interface ImagesOptions extends Pick<RootfsOptions, 'mountPoint' | 'userH
   readonly atStep?: (step: string) => void
 }
 
+export interface HeldLayer extends Disposable {
+  readonly path: string
+}
+
 /** Its end stops what runs; deletions go on at the next start. */
 export interface Images extends AsyncDisposable {
   readonly store: LocalImageStore
@@ -44,8 +54,8 @@ export interface Images extends AsyncDisposable {
   readonly temporaryDirectory: string
   /** What a container's root file system consists of: what it writes, and the layers below, top first. */
   written(containerId: string): { readonly upper: string; readonly lowers: readonly string[] }
-  /** Where an image's layer lies, if it has but one. */
-  onlyLayer(image: Pick<ImageRecord, 'diffIds'>): string | undefined
+  /** Where the files of an image's layer are, if it has but one: until it is disposed. */
+  onlyLayer(image: Pick<ImageRecord, 'diffIds'>): HeldLayer | undefined
   readonly trash: Trash
   /** Resolves when what was removed is deleted. */
   settled(): Promise<void>
@@ -67,12 +77,15 @@ export function openImages(options: ImagesOptions): Images {
   spreadDirectories(directory('layers'))
   const pool = new UntarPool()
   const trash = new Trash(directory('trash'), pool, log)
+  const mounts = new LayerMounts({ directory: options.layerMountsDirectory, records, log })
   const layers = new LayerStore({
     directory: directory('layers'),
     records,
     pool,
     trash,
     limits: options.limits ?? defaultLimits,
+    format: options.format ?? 'overlay',
+    mounts,
     atStep: options.atStep ?? (() => {}),
   })
   sweep(options, layers, trash)
@@ -111,12 +124,20 @@ export function openImages(options: ImagesOptions): Images {
     onlyLayer({ diffIds }) {
       const [first, second] = diffIds
       const layer = first === undefined || second !== undefined ? undefined : records.layer(first)
-      return layer === undefined ? undefined : layers.lowerDirectory(layer.number)
+      if (layer === undefined) return undefined
+      using undo = new DisposableStack()
+      undo.use(mounts.hold(layer.number))
+      const path = layers.lowerDirectory(layer.number)
+      const held = undo.move()
+      return { path, [Symbol.dispose]: () => held.dispose() }
     },
     trash,
-    settled: () => trash.settled(),
+    async settled() {
+      await mounts.settled()
+      await trash.settled()
+    },
     async [Symbol.asyncDispose]() {
-      await Promise.all([pool[Symbol.asyncDispose](), disk[Symbol.asyncDispose]()])
+      await Promise.all([pool[Symbol.asyncDispose](), disk[Symbol.asyncDispose](), mounts.settled()])
       await trash.settled()
     },
   }

@@ -22,9 +22,9 @@ export class SystemError extends Error {
   }
 }
 
-/** Of two names of one number the first: EAGAIN, not EWOULDBLOCK. */
+/** Of two names of one number the first: EAGAIN, not EWOULDBLOCK. Node does not know ENOTBLK. */
 const nameOfErrno = new Map(
-  Object.entries(constants.errno)
+  Object.entries({ ...constants.errno, ENOTBLK: 15 })
     .toReversed()
     .map(([name, value]) => [value, name]),
 )

@@ -1,9 +1,19 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { expect, test } from 'vitest'
 import type { ImageRecords, StoredImage, StoredLayer } from '#image/image-records.ts'
 import { openImageRecords } from './image-records.ts'
 
 const layer = (number: number): StoredLayer => {
-  return { number, diffId: `sha256:layer${number}`, compressedBytes: 10, usedBytes: 4096, usedInodes: 1 }
+  const usage = { compressedBytes: 10, usedBytes: 4096, usedInodes: 1 }
+  const isFile = number > 1
+  return {
+    ...{ number, diffId: `sha256:layer${number}`, ...usage },
+    format: isFile ? 'erofs' : 'overlay',
+    verity: isFile ? `sha256:verity${number}` : undefined,
+  }
 }
 const image = (id: string, layers: readonly number[], tags: readonly string[] = []): StoredImage => {
   const diffIds = layers.map((number) => layer(number).diffId)
@@ -32,6 +42,8 @@ test('an image is as it was put, and its layers are found by diff id', () => {
   expect(records.layers()).toEqual([layer(1), layer(2)])
   expect(records.layer('sha256:layer2')).toEqual(layer(2))
   expect(records.layer('sha256:none')).toBeUndefined()
+  expect(records.layerByNumber(2)).toEqual(layer(2))
+  expect(records.layerByNumber(9)).toBeUndefined()
   expect(records.nextLayerNumber()).toBe(1)
 })
 
@@ -58,6 +70,7 @@ test('a layer is unused when neither an image nor a root file system has it', ()
   records.putRootfs('c1', 'i2')
   expect(records.rootfs('c1')).toEqual([2, 3])
   expect(records.rootfsIds()).toEqual(['c1'])
+  expect(records.layersOfRootfs()).toEqual(new Set([2, 3]))
   records.removeImage('i1')
   records.removeImage('i2')
   expect(records.dropUnusedLayers(new Set(['sha256:layer1']))).toEqual([])
@@ -83,4 +96,22 @@ test('a lost layer takes its images along, and stays in the root file systems th
   expect(records.dropLostLayer(1)).toEqual(['i1', 'i2'])
   expect(records.images().map(({ id }) => id)).toEqual(['i3'])
   expect(records.rootfs('c1')).toEqual([1, 2])
+})
+
+test('a store that knew directories alone has its layers still', () => {
+  const home = mkdtempSync(join(tmpdir(), 'cri-ts-records-'))
+  const path = join(home, 'images.db')
+  const old = new DatabaseSync(path)
+  old.exec(
+    `CREATE TABLE layers (number INTEGER PRIMARY KEY AUTOINCREMENT, diff_id TEXT NOT NULL UNIQUE,
+       compressed_bytes INTEGER NOT NULL, used_bytes INTEGER NOT NULL, used_inodes INTEGER NOT NULL) STRICT;
+     INSERT INTO layers VALUES (1, 'sha256:layer1', 10, 4096, 1); PRAGMA user_version = 1`,
+  )
+  old.close()
+  try {
+    using records = openImageRecords(path)
+    expect(records.layers()).toEqual([layer(1)])
+  } finally {
+    rmSync(home, { recursive: true })
+  }
 })

@@ -20,6 +20,8 @@ const migrations = [
      position INTEGER NOT NULL, layer INTEGER NOT NULL, PRIMARY KEY (container, position)) STRICT;
    CREATE INDEX rootfs_layers_by_layer ON rootfs_layers (layer)`,
   signaturesTable,
+  `ALTER TABLE layers ADD COLUMN format TEXT NOT NULL DEFAULT 'overlay' CHECK (format IN ('overlay', 'erofs'));
+   ALTER TABLE layers ADD COLUMN verity TEXT`,
 ]
 
 /** Images in SQLite: what is written is on the disk, also after a power loss. `:memory:` for tests. */
@@ -94,12 +96,15 @@ function imagesIn(run: Run) {
       run.transaction(() => {
         for (const layer of newLayers) {
           run.write(
-            'INSERT INTO layers (number, diff_id, compressed_bytes, used_bytes, used_inodes) VALUES (?, ?, ?, ?, ?)',
+            `INSERT INTO layers (number, diff_id, compressed_bytes, used_bytes, used_inodes, format, verity)
+             VALUES (?, ?, ?, ?, ?, ?, ?)`,
             layer.number,
             layer.diffId,
             layer.compressedBytes,
             layer.usedBytes,
             layer.usedInodes,
+            layer.format,
+            layer.verity ?? null,
           )
         }
         const { id, config, manifestDigest = null, sizeBytes, pulledAtNs } = image
@@ -162,6 +167,11 @@ function layersIn(run: Run) {
       return row === undefined ? undefined : layerOf(row)
     },
 
+    layerByNumber(layerNumber: number): StoredLayer | undefined {
+      const row = run.one('SELECT * FROM layers WHERE number = ?', layerNumber)
+      return row === undefined ? undefined : layerOf(row)
+    },
+
     dropUnusedLayers: (kept: ReadonlySet<string>): readonly number[] =>
       run.transaction(() => {
         const unused = run
@@ -194,6 +204,8 @@ function layerOf(row: Row): StoredLayer {
     compressedBytes: Number(row['compressed_bytes']),
     usedBytes: Number(row['used_bytes']),
     usedInodes: Number(row['used_inodes']),
+    format: row['format'] === 'erofs' ? 'erofs' : 'overlay',
+    verity: row['verity'] === null ? undefined : String(row['verity']),
   }
 }
 
@@ -221,5 +233,7 @@ function rootfsIn(run: Run) {
       run.write('DELETE FROM rootfs WHERE container = ?', containerId),
     rootfsIds: (): readonly string[] =>
       run.all('SELECT container FROM rootfs').map(({ container }) => String(container)),
+    layersOfRootfs: (): ReadonlySet<number> =>
+      new Set(run.all('SELECT DISTINCT layer FROM rootfs_layers').map(({ layer }) => Number(layer))),
   }
 }

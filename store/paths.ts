@@ -18,6 +18,8 @@ export interface Paths {
   readonly podCgroups: string
   /** Where image volumes are mounted. */
   readonly imageVolumes: string
+  /** Where layers are mounted that are files. */
+  readonly layerMounts: string
   readonly mappedMounts: string
   /** All directories below state: the state directory itself may hold the CRI socket, which a group may use. */
   readonly privateState: readonly string[]
@@ -62,10 +64,20 @@ export function createPaths({ root, state }: { readonly root: string; readonly s
     locks: join(state, 'locks'),
     podCgroups: join(state, 'cgroups'),
     imageVolumes: join(state, 'volumes'),
+    layerMounts: join(state, 'layers'),
     mappedMounts: join(state, 'mapped'),
-    privateState: ['ns', 'containers', 'exits', 'locks', 'cgroups', 'rootfs', 'volumes', 'oci', 'mapped'].map(
-      (name) => join(state, name),
-    ),
+    privateState: [
+      'ns',
+      'containers',
+      'exits',
+      'locks',
+      'cgroups',
+      'rootfs',
+      'volumes',
+      'layers',
+      'oci',
+      'mapped',
+    ].map((name) => join(state, name)),
     userHomes: join(state, 'userns'),
     enterableState: ['sandboxes', 'userns'].map((name) => join(state, name)),
     sandbox(id) {

@@ -60,7 +60,15 @@ test('on a full disk all that there is can be changed many times, and removed', 
 
 test('images and root file systems can be removed on a full disk', () => {
   using images = openImageRecords(join(disk, 'images.db'))
-  const layer = { number: 1, diffId: 'sha256:1', compressedBytes: 1, usedBytes: 1, usedInodes: 1 }
+  const layer = {
+    format: 'overlay' as const,
+    verity: undefined,
+    number: 1,
+    diffId: 'sha256:1',
+    compressedBytes: 1,
+    usedBytes: 1,
+    usedInodes: 1,
+  }
   const image = {
     ...{
       id: 'sha256:a',
