@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import type { Message } from '#cri/client.ts'
 import { cgroupParent } from '#test/e2e/cgroup-driver.ts'
 import { isolation } from '#test/e2e/isolation.ts'
-import { IMAGE, type Runtime } from './streaming-runtimes.ts'
+import type { Runtime } from './runtimes.ts'
+import { IMAGE } from './streaming-image.ts'
 
 const GIB = 1 << 30
 const MIB = 1 << 20

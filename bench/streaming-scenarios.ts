@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Ended, forwardPorts, runStream, startStreamClient } from '#test/e2e/stream-client.ts'
+import type { Runtime } from './runtimes.ts'
 import { latencyOf } from './samples.ts'
 import { ports, type StreamingPod } from './streaming-pod.ts'
-import type { Runtime } from './streaming-runtimes.ts'
 import type { Figure } from './streaming-table.ts'
 import { watched } from './streaming-watch.ts'
 

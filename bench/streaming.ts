@@ -1,7 +1,8 @@
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
+import { type Runtime, startRuntime } from './runtimes.ts'
+import { importStreamingImage } from './streaming-image.ts'
 import { type StreamingPod, startStreamingPod } from './streaming-pod.ts'
-import { type Runtime, starters } from './streaming-runtimes.ts'
 import { scenarios } from './streaming-scenarios.ts'
 import { Figures, figuresTable } from './streaming-table.ts'
 
@@ -20,9 +21,8 @@ const failures: string[] = []
 await using stack = new AsyncDisposableStack()
 const subjects: { runtime: Runtime; pod: StreamingPod; figures: Figures }[] = []
 for (const name of values.runtimes.split(',')) {
-  const start = starters[name]
-  if (start === undefined) throw new Error(`unknown runtime ${name}: ${Object.keys(starters).join(', ')}`)
-  const runtime = stack.use(await start())
+  const runtime = stack.use(await startRuntime(name))
+  await importStreamingImage(runtime)
   const pod = stack.use(await startStreamingPod(runtime, values.handler))
   subjects.push({ runtime, pod, figures: new Figures() })
 }

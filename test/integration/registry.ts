@@ -15,6 +15,8 @@ export interface RegistryOptions {
   readonly clientCertificates?: boolean
   /** Basic authorization. */
   readonly htpasswd?: { readonly username: string; readonly password: string }
+  /** A directory for what is pushed, which stays when the registry ends. */
+  readonly data?: string
 }
 
 /** Debian's docker-registry, for one test: it ends, and its files go, with it. */
@@ -40,8 +42,10 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Test
   const directory = mkdtempSync(join(tmpdir(), 'cri-ts-registry-'))
   undo.defer(() => rmSync(directory, { recursive: true, force: true }))
   const certificates = options.tls ? makeCertificates(directory) : undefined
+  const { data = join(directory, 'data') } = options
+  const files = { directory, data }
   const served = undo.use(
-    await serve(directory, 'registry', { ...tlsPart(options, certificates) }, authPart(options, directory)),
+    await serve(files, 'registry', { ...tlsPart(options, certificates) }, authPart(options, directory)),
   )
   const resources = undo.move()
   return {
@@ -50,7 +54,7 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Test
     certificates,
     async push(repository, tag, images) {
       // A second one on the same files: what it stores is the first one's, too.
-      await using open = await serve(directory, 'push', {}, {})
+      await using open = await serve(files, 'push', {}, {})
       return await pushImage(`http://${open.host}`, repository, tag, images)
     },
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
@@ -74,18 +78,17 @@ function authPart({ htpasswd }: RegistryOptions, directory: string): object {
 }
 
 async function serve(
-  directory: string,
+  { directory, data }: { readonly directory: string; readonly data: string },
   name: string,
   http: object,
   auth: object,
 ): Promise<AsyncDisposable & { readonly host: string }> {
-  const rootdirectory = join(directory, 'data')
-  mkdirSync(rootdirectory, { recursive: true })
+  mkdirSync(data, { recursive: true })
   const configFile = join(directory, `${name}.json`)
   const config = {
     version: 0.1,
     log: { level: 'info', formatter: 'json', accesslog: { disabled: true } },
-    storage: { filesystem: { rootdirectory } },
+    storage: { filesystem: { rootdirectory: data } },
     http: { addr: '127.0.0.1:0', ...http },
     ...auth,
   }
