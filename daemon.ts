@@ -8,9 +8,7 @@ import { startCriServer } from '#cri/server.ts'
 import { StartGate } from '#cri/start-gate.ts'
 import { type StreamingServer, startStreamingServer } from '#cri/streaming/server.ts'
 import { checkErofs } from '#image/erofs-support.ts'
-import { type Images, openImages } from '#image/open-images.ts'
 import { hostPlatform } from '#image/platform.ts'
-import type { PullGuard } from '#image/policy-guard.ts'
 import { type ImagePuller, imagePuller, type PullDependencies } from '#image/pull.ts'
 import { pullMetrics } from '#image/pull-metrics.ts'
 import type { RegistryOptions } from '#image/registry-session.ts'
@@ -29,15 +27,14 @@ import { userNamespaceProblem } from '#linux/user-namespace-support.ts'
 import type { AppArmor } from '#runtime/apparmor-port.ts'
 import type { Clock, RuntimePorts } from '#runtime/ports.ts'
 import { createRuntime, type Runtime } from '#runtime/runtime.ts'
-import { openImageRecords } from '#store/image-records.ts'
 import { createPaths } from '#store/paths.ts'
 import { openRecords } from '#store/records.ts'
 import { serveCli, serveMetrics } from './daemon-admin.ts'
 import { runtimeHandler } from './daemon-handlers.ts'
-import { openPorts, type PortsInput } from './daemon-ports.ts'
+import { openPorts } from './daemon-ports.ts'
 import { openRegistries } from './daemon-registries.ts'
 import { daemonStatus } from './daemon-status.ts'
-import { openTrust } from './daemon-trust.ts'
+import { openStore } from './daemon-store.ts'
 import { certificateFiles } from './streaming-certificates.ts'
 
 export interface DaemonOptions {
@@ -65,7 +62,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   const { log, version } = options
   const wrap = options.wrapPort ?? ((_, port) => port)
   await using stack = new AsyncDisposableStack()
-  const paths = createPaths(config)
+  const paths = createPaths({ ...config, ...config.image })
   stack.use(lockDaemon(join(paths.state, 'daemon.lock')))
   stack.use(lockDaemon(join(paths.root, 'daemon.lock')))
   makePrivate([paths.root, ...paths.privateState])
@@ -74,12 +71,12 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   const watcher = stack.use(new ProcessWatcher())
   const run = (command: Command) => runCommand(watcher, command)
   const records = stack.adopt(openRecords(paths.recordsDatabase), (store) => store.close())
-  if (config.image.format === 'erofs') await checkErofs(paths.root, paths.layerMounts)
+  if (config.image.format === 'erofs') await checkErofs(paths.imageRoot, paths.layerMounts)
   const registry = openRegistries(config.image, clock)
-  const { images, guard } = openStore({ config, paths, run, stack }, registry, options)
+  const { images, guard } = openStore({ config, paths, run, stack, clock, registry, ...options })
   const handlers = await findHandlers(config.runtime.handlers, run)
   const host = readHostFacts(config.runtime.cgroupDriver)
-  const needs = { watcher, root: join(paths.root, 'layers'), homes: paths.userHomes }
+  const needs = { watcher, root: join(paths.imageRoot, 'layers'), homes: paths.userHomes }
   const problem = await userNamespaceProblem(needs)
   const ports = wrapAll(
     wrap,
@@ -177,27 +174,6 @@ function openPuller(
     registry,
     platform: hostPlatform(),
   })
-}
-
-function openStore(
-  { config, paths, run, stack }: Pick<PortsInput, 'config' | 'paths' | 'run' | 'stack'>,
-  { registries }: RegistryOptions,
-  { log, atImageStep = () => {} }: DaemonOptions,
-): { readonly images: Images; readonly guard: PullGuard } {
-  const records = stack.use(openImageRecords(join(paths.root, 'images.db')))
-  const guard = openTrust({ config, records, run, clock, log })
-  const images = openImages({
-    root: paths.root,
-    records,
-    ...{ clock, log, localNames: registries.localNames },
-    mountPoint: paths.rootfs,
-    volumesDirectory: paths.imageVolumes,
-    layerMountsDirectory: paths.layerMounts,
-    format: config.image.format,
-    userHome: paths.userHome,
-    atStep: atImageStep,
-  })
-  return { images: stack.use(images), guard }
 }
 
 function initPath(): string {

@@ -10,7 +10,7 @@ import type { MountSettings } from '#runtime/mount-settings.ts'
 import { confinementSettings } from './confinement-schema.ts'
 import { containerDefaults } from './defaults-schema.ts'
 import { handlerContradictions, handlerSettings } from './handler-schema.ts'
-import { type ImageSettings, imageSettings } from './image-schema.ts'
+import { type ImageSettings, imageContradictions, imageSettings } from './image-schema.ts'
 import { type Layer, merged, originOf, readLayers } from './layers.ts'
 import { type MetricsSettings, metricsSettings } from './metrics-schema.ts'
 import { mountSettings } from './mount-schema.ts'
@@ -126,7 +126,7 @@ function flagLayer({ root, state, listen, logLevel }: ConfigFlags): Layer {
 }
 
 /** What is wrong only when keys are seen together: the key to blame, and what to do. */
-function contradictions({ root, state, listen, runtime, streaming }: FileConfig): [KeyPath, string][] {
+function contradictions({ root, state, listen, runtime, image, streaming }: FileConfig): [KeyPath, string][] {
   const found: [KeyPath, string][] = []
   if (resolve(root) === resolve(state)) {
     found.push([
@@ -134,6 +134,7 @@ function contradictions({ root, state, listen, runtime, streaming }: FileConfig)
       `state and root are both ${root}: state is emptied after a reboot, so set another`,
     ])
   }
+  found.push(...imageContradictions(root, image))
   if (socketPath(listen) === resolve(state, 'admin.sock')) {
     found.push([['listen'], `listen is ${listen}, which is the admin socket: set another`])
   }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { imageSettings, imageTable } from './image-schema.ts'
+import { imageContradictions, imageSettings, imageTable } from './image-schema.ts'
 
 const read = (table: object) => imageSettings(imageTable.parse(table))
 
@@ -18,6 +18,8 @@ test('an empty table [image] is the defaults', () => {
       maxVerifiers: 10,
     },
     format: 'overlay',
+    imageStore: undefined,
+    additionalStores: [],
   })
 })
 
@@ -31,6 +33,8 @@ test('paths of [image] are made normal', () => {
     signature_policy_dir: '/i//',
     verifiers_dir: '/j/',
     format: 'erofs',
+    image_store: '/g//h',
+    additional_stores: ['/i/'],
   }
   expect(read(table)).toMatchObject({
     registriesDir: '/a',
@@ -39,5 +43,18 @@ test('paths of [image] are made normal', () => {
     namespacedAuthDir: '/f',
     trust: { signaturePolicy: '/g/h', signaturePolicyDir: '/i', verifiersDir: '/j' },
     format: 'erofs',
+    imageStore: '/g/h',
+    additionalStores: ['/i'],
   })
+})
+
+test('the image store is no additional one', () => {
+  const contradictions = (table: object) => imageContradictions('/root', imageTable.parse(table))
+  expect(contradictions({ additional_stores: ['/a', '/root/'] })).toEqual([
+    [
+      ['image', 'additional_stores'],
+      'image.additional_stores has /root, which is the image store itself: take it out',
+    ],
+  ])
+  expect(contradictions({ image_store: '/a', additional_stores: ['/root'] })).toEqual([])
 })

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import { z } from 'zod'
+import type { KeyPath } from '#lib/key-lines.ts'
 import { path, says } from './key-meta.ts'
 import { type TrustSettings, trustKeys, trustSettings } from './trust-schema.ts'
 
@@ -51,6 +52,24 @@ export const imageTable = z
           '"overlay" or "erofs"',
         ),
       ),
+    image_store: path
+      .optional()
+      .meta(
+        says(
+          'Where images lie (layers and their records), such as on a disk of its own; what containers write stays under root. A store that is in use is not left behind: move it first (docs/images.md).',
+          'an absolute path',
+          'the root directory',
+        ),
+      ),
+    additional_stores: z
+      .array(path)
+      .default([])
+      .meta(
+        says(
+          'Roots (or image_store directories) of other cri-ts whose images are used as they lie there, and are never changed or removed; each may be on a read-only file system, and no daemon may be running on it. Read at the start.',
+          'an array of absolute paths',
+        ),
+      ),
   })
   .prefault({})
 
@@ -64,6 +83,16 @@ export interface ImageSettings {
   readonly namespacedAuthDir: string | undefined
   readonly trust: TrustSettings
   readonly format: 'overlay' | 'erofs'
+  /** Undefined: the root directory. */
+  readonly imageStore: string | undefined
+  readonly additionalStores: readonly string[]
+}
+
+export function imageContradictions(root: string, file: z.infer<typeof imageTable>): [KeyPath, string][] {
+  const own = resolve(file.image_store ?? root)
+  if (!file.additional_stores.some((directory) => resolve(directory) === own)) return []
+  const message = `image.additional_stores has ${own}, which is the image store itself: take it out`
+  return [[['image', 'additional_stores'], message]]
 }
 
 export const imageSettings = (file: z.infer<typeof imageTable>): ImageSettings => ({
@@ -73,4 +102,6 @@ export const imageSettings = (file: z.infer<typeof imageTable>): ImageSettings =
   namespacedAuthDir: file.namespaced_auth_dir && resolve(file.namespaced_auth_dir),
   trust: trustSettings(file),
   format: file.format,
+  imageStore: file.image_store && resolve(file.image_store),
+  additionalStores: file.additional_stores.map((directory) => resolve(directory)),
 })

@@ -52,7 +52,7 @@ test('a store of files gives containers the files of an image, and one mount of 
   writeFileSync(join(first, 'etc/base'), 'changed')
   expectFiles(second)
   expect(mounted(lab)).toHaveLength(2)
-  expect((await store.usage()).usedInodes).toBeGreaterThanOrEqual(2)
+  expect((await store.usage()).images.usedInodes).toBeGreaterThanOrEqual(2)
 })
 
 test('a store of files unmounts the layers when no container has them, and deletes them when no image has', async () => {

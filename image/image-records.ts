@@ -24,8 +24,9 @@ export interface ImageRecords extends SignatureRecords, Disposable {
   dropLostLayer(layerNumber: number): readonly string[]
 
   /** The layers of a container's root file system (by its id) or image volume (by `ID/INDEX`), base first. */
-  rootfs(containerId: string): readonly number[] | undefined
-  putRootfs(containerId: string, imageId: string): void
+  rootfs(containerId: string): readonly LayerPlace[] | undefined
+  /** `diffIds`: base first. Stores layers that no record knew with it. */
+  putRootfs(containerId: string, diffIds: readonly string[], newLayers: readonly StoredLayer[]): void
   removeRootfs(containerId: string): void
   rootfsIds(): readonly string[]
   /** The numbers of all layers that root file systems and image volumes consist of. */
@@ -48,9 +49,15 @@ export interface StoredImage extends ImageNames {
   readonly diffIds: readonly string[]
 }
 
-export interface StoredLayer {
+/** Where a layer lies. */
+export interface LayerPlace {
   /** Names its directory, in base 36: overlayfs's options have to be short. */
   readonly number: number
+  /** In an additional store, which is not ours to change; undefined: in our own. */
+  readonly directory?: string | undefined
+}
+
+export interface StoredLayer extends LayerPlace {
   readonly diffId: string
   /** As it was fetched. */
   readonly compressedBytes: number
@@ -60,3 +67,6 @@ export interface StoredLayer {
   /** The fs-verity digest that its file was given, `sha256:…`; undefined where the file system has none. */
   readonly verity: string | undefined
 }
+
+/** What can be read of a store that belongs to somebody else. */
+export type ForeignImageRecords = Pick<ImageRecords, 'images' | 'layers'> & Disposable

@@ -54,6 +54,8 @@ export interface ImageRecord {
   readonly pulledAtNs: string
   /** Kubelet's garbage collection leaves it alone. */
   readonly pinned: boolean
+  /** The root of the additional store that it lies in; undefined: in our own. */
+  readonly store?: string | undefined
 }
 
 export interface ImageStore {
@@ -70,14 +72,23 @@ export interface ImageStore {
   /** The full names under which an image may be here that was pulled by `reference`. Throws invalid-argument. */
   localNames(reference: string): readonly string[]
   list(): readonly ImageRecord[]
-  /** Removes what `find` finds, with all its names; succeeds when there is nothing. */
+  /**
+   * Removes what `find` finds, with all its names; succeeds when there is nothing. Throws failed-precondition for one of
+   * an additional store.
+   */
   remove(reference: string): Promise<void>
-  usage(): Promise<ImageFilesystemUsage>
+  usage(): Promise<ImageStoreUsage>
 }
 
-/** What images, and what containers write, take of the file system they lie on. */
+/** What images, and what containers write, take. */
+export interface ImageStoreUsage {
+  readonly images: ImageFilesystemUsage
+  /** Where both lie on one file system, the same as `images`: what they take together. */
+  readonly containers: ImageFilesystemUsage
+}
+
 export interface ImageFilesystemUsage {
-  /** The directory that the images lie in. */
+  /** The directory that they lie in. */
   readonly path: string
   readonly usedBytes: number
   readonly usedInodes: number

@@ -25,7 +25,7 @@ describe('an image that was added', () => {
     expect(store.find(id)?.sizeBytes).toBe(blobs.reduce((sum, { bytes }) => sum + bytes.length, 0))
     expect(here(lab.root).layers).toEqual(['1', '2'])
     expect(readFileSync(join(lab.root, 'layers/1/etc/base'), 'utf8')).toBe('base')
-    expect(await store.usage()).toMatchObject({ usedInodes: 7 })
+    expect(await store.usage()).toMatchObject({ images: { usedInodes: 7 } })
   })
 
   test('is here after the store is opened again', async () => {

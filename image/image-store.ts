@@ -1,47 +1,43 @@
 import { createHash } from 'node:crypto'
-import { CriError, describeError, invalidArgument } from '#lib/errors.ts'
+import { statSync } from 'node:fs'
+import { CriError, invalidArgument } from '#lib/errors.ts'
 import { KeyedMutex } from '#lib/keyed-mutex.ts'
-import type { Log } from '#lib/log.ts'
 import type { Clock } from '#runtime/ports.ts'
 import { type ParsedImageConfig, parseImageConfig } from './image-config.ts'
-import type { ImageRecords, StoredImage } from './image-records.ts'
+import type { StoredImage } from './image-records.ts'
 import type {
   ImageFilesystemUsage,
   ImageRecord,
   ImageSource,
   ImageStore,
+  ImageStoreUsage,
   LayerSource,
 } from './image-source.ts'
+import { KnownImages, type KnownImagesOptions } from './known-images.ts'
 import type { LayerClaim, LayerStore } from './layer-store.ts'
 
-export interface ImageStoreOptions {
-  /** The directory of all of it, for `usage`. */
+export interface ImageStoreOptions extends KnownImagesOptions {
+  /** The directory of the images, for `usage`. */
   readonly root: string
-  readonly records: ImageRecords
+  /** That of what containers write. */
+  readonly containersRoot: string
   /** What containers wrote there, as it was measured last. */
   readonly written: () => { readonly usedBytes: number; readonly usedInodes: number }
   readonly layers: Pick<LayerStore, 'claim' | 'commit' | 'collect'>
   /** See ImageStore. */
   readonly localNames: (reference: string) => readonly string[]
   readonly clock: Clock
-  readonly log: Log
-  /** Whether an image of these tags and digests is kept from kubelet's garbage collection. */
-  readonly isPinned: (names: readonly string[]) => boolean
 }
-
-const SHORTEST_ID = 3
 
 /** The images of this machine. Lookups answer from memory. */
 export class LocalImageStore implements ImageStore {
   readonly #options: ImageStoreOptions
   readonly #commits = new KeyedMutex()
-  readonly #configs = new Map<string, ParsedImageConfig>()
-  #images: ReadonlyMap<string, ImageRecord> = new Map()
-  #idOfName: ReadonlyMap<string, string> = new Map()
+  readonly #known: KnownImages
 
   constructor(options: ImageStoreOptions) {
     this.#options = options
-    this.#reload()
+    this.#known = new KnownImages(options)
   }
 
   async add(source: ImageSource, signal: AbortSignal): Promise<string> {
@@ -55,7 +51,7 @@ export class LocalImageStore implements ImageStore {
       signal.throwIfAborted()
       // Another call may have brought it meanwhile.
       if (!this.#addNames(id, source)) await this.#options.layers.commit(this.#imageOf(id, source, claims))
-      this.#reload()
+      this.#known.reload()
     } finally {
       await releaseAll(claims)
       this.#options.layers.collect() // What was removed while it was claimed.
@@ -64,18 +60,7 @@ export class LocalImageStore implements ImageStore {
   }
 
   find(reference: string): ImageRecord | undefined {
-    const named = this.#idOfName.get(reference) ?? reference
-    const exact = this.#images.get(named)
-    if (exact !== undefined) return exact
-    const digits = reference.replace(/^sha256:/, '')
-    if (!/^[0-9a-f]+$/.test(digits) || digits.length < SHORTEST_ID) return undefined
-    const matches = [...this.#images.values()].filter(({ id }) => id.startsWith(`sha256:${digits}`))
-    if (matches.length > 1) {
-      throw invalidArgument(
-        `image id ${reference} is ambiguous, ${matches.length} begin with it: give more digits`,
-      )
-    }
-    return matches[0]
+    return this.#known.find(reference)
   }
 
   localNames(reference: string): readonly string[] {
@@ -83,31 +68,33 @@ export class LocalImageStore implements ImageStore {
   }
 
   list(): readonly ImageRecord[] {
-    return [...this.#images.values()]
+    return this.#known.list()
   }
 
   async remove(reference: string): Promise<void> {
     const image = this.find(reference)
     if (image === undefined) return
+    if (image.store !== undefined) throw notOurs(image.id, image.store)
     this.#options.records.removeImage(image.id)
-    this.#reload()
+    this.#known.reload()
     this.#options.layers.collect()
   }
 
-  async usage(): Promise<ImageFilesystemUsage> {
-    let { usedBytes, usedInodes } = this.#options.written()
-    for (const layer of this.#options.records.layers()) {
-      usedBytes += layer.usedBytes
-      usedInodes += layer.usedInodes
-    }
-    return { path: this.#options.root, usedBytes, usedInodes }
+  async usage(): Promise<ImageStoreUsage> {
+    const { records, root, containersRoot } = this.#options
+    const own = records.layers().filter(({ directory }) => directory === undefined)
+    const images = added(root, own)
+    const containers = { path: containersRoot, ...this.#options.written() }
+    if (statSync(root).dev !== statSync(containersRoot).dev) return { images, containers }
+    const both = added(root, [images, containers])
+    return { images: both, containers: both }
   }
 
-  /** False when the image is not here. */
+  /** False when the image is not in our own store. */
   #addNames(id: string, { tags, digests }: ImageSource): boolean {
-    if (!this.#images.has(id)) return false
+    if (!this.#known.isOwn(id)) return false
     this.#options.records.addNames(id, { tags, digests })
-    this.#reload()
+    this.#known.reload()
     return true
   }
 
@@ -150,50 +137,6 @@ export class LocalImageStore implements ImageStore {
       digests,
     }
   }
-
-  #reload(): void {
-    const images = this.#options.records.images().flatMap((image) => this.#recordOf(image) ?? [])
-    this.#images = new Map(images.map((image) => [image.id, image]))
-    this.#idOfName = new Map(
-      images.flatMap(({ id, tags, digests }) => [...tags, ...digests].map((name) => [name, id] as const)),
-    )
-    for (const id of this.#configs.keys()) if (!this.#images.has(id)) this.#configs.delete(id)
-  }
-
-  #configOf({ id, config }: StoredImage): ParsedImageConfig | undefined {
-    try {
-      const parsed = this.#configs.get(id) ?? parseImageConfig(config, `image ${id}`)
-      this.#configs.set(id, parsed)
-      return parsed
-    } catch (error) {
-      this.#options.log.error(
-        { image: id, error: describeError(error) },
-        'an image record is broken: removed',
-      )
-      this.#options.records.removeImage(id)
-      return undefined
-    }
-  }
-
-  /** Undefined for one that cannot be read: it is removed, and pulled again when it is wanted. */
-  #recordOf(image: StoredImage): ImageRecord | undefined {
-    const { id, tags, digests, sizeBytes, manifestDigest, diffIds, pulledAtNs } = image
-    const parsed = this.#configOf(image)
-    if (parsed === undefined) return undefined
-    const pinned = this.#options.isPinned([...tags, ...digests])
-    return {
-      id,
-      tags,
-      digests,
-      sizeBytes,
-      config: parsed.config,
-      platform: parsed.platform,
-      manifestDigest,
-      diffIds,
-      pulledAtNs,
-      pinned,
-    }
-  }
 }
 
 type Settled = { readonly layer: LayerSource } & (
@@ -210,6 +153,21 @@ const settle = (claim: Promise<LayerClaim>, layer: LayerSource): Promise<Settled
 async function releaseAll(claims: readonly LayerClaim[]): Promise<void> {
   await Promise.all(claims.map((claim) => claim.release()))
 }
+
+const added = (
+  path: string,
+  usages: readonly Omit<ImageFilesystemUsage, 'path'>[],
+): ImageFilesystemUsage => ({
+  path,
+  usedBytes: usages.reduce((sum, { usedBytes }) => sum + usedBytes, 0),
+  usedInodes: usages.reduce((sum, { usedInodes }) => sum + usedInodes, 0),
+})
+
+const notOurs = (id: string, store: string): CriError =>
+  new CriError(
+    'failed-precondition',
+    `image ${id} lies in ${store}, which is only read: take that out of image.additional_stores to be rid of it`,
+  )
 
 function checkLayers(source: ImageSource, { diffIds }: ParsedImageConfig, what: string): void {
   if (source.layers.length !== diffIds.length) {

@@ -1,6 +1,6 @@
 import { closeSync, constants, mkdirSync, openSync, readlinkSync } from 'node:fs'
 import { join } from 'node:path'
-import { CriError, errnoOf, notFound } from '#lib/errors.ts'
+import { CriError, errnoOf } from '#lib/errors.ts'
 import { openInRoot } from '#linux/libc.ts'
 import { mappedOverlayMounter } from '#linux/mapped-overlay.ts'
 import { namesIn } from '#linux/names-in.ts'
@@ -9,6 +9,7 @@ import { removeMountPoints } from '#linux/remove-mount-point.ts'
 import type { ImageVolumeRequest, ImageVolumes } from '#runtime/image-volumes-port.ts'
 import type { ImageRecords } from './image-records.ts'
 import type { ImageStore } from './image-source.ts'
+import { keepLayers } from './kept-layers.ts'
 import type { LayerStore } from './layer-store.ts'
 import { visibleLayers } from './visible-layers.ts'
 
@@ -16,7 +17,7 @@ export interface ImageVolumesOptions {
   /** Where images are mounted: a directory for each container. */
   readonly directory: string
   readonly images: Pick<ImageStore, 'find'>
-  readonly layers: Pick<LayerStore, 'lowerDirectory' | 'collect'>
+  readonly layers: Pick<LayerStore, 'lowerDirectory' | 'adopt' | 'collect'>
   readonly records: ImageRecords
 }
 
@@ -25,25 +26,11 @@ export interface ImageVolumesOptions {
  *
  *   DIRECTORY/ID/INDEX   the mount point      DIRECTORY/ID/empty…   overlayfs wants two lower directories
  */
-export function createImageVolumes({
-  directory,
-  images,
-  layers,
-  records,
-}: ImageVolumesOptions): ImageVolumes {
+export function createImageVolumes(options: ImageVolumesOptions): ImageVolumes {
+  const { directory, layers, records } = options
   const mountMapped = mappedOverlayMounter(({ lower, selinuxLabel }, target) =>
     mountReadonlyOverlay(lower, target, selinuxLabel),
   )
-
-  /** The layers of a volume, base first; from then on they stay, and `leftovers` knows of it. */
-  function keepLayers(owner: string, imageId: string): readonly string[] {
-    if (records.rootfs(owner) === undefined) {
-      const image = images.find(imageId)
-      if (image === undefined) throw notFound('image', imageId)
-      records.putRootfs(owner, image.id)
-    }
-    return (records.rootfs(owner) ?? []).map((number) => layers.lowerDirectory(number))
-  }
 
   /** Over `home`/`name`, with the ids of their files mapped by a user namespace where there is one. */
   async function mountLayers(
@@ -72,7 +59,7 @@ export function createImageVolumes({
     async mount(containerId, { index, imageId, subPath, ...how }) {
       const home = join(directory, containerId)
       const target = join(home, `${index}`)
-      const paths = keepLayers(`${containerId}/${index}`, imageId)
+      const paths = keepLayers(`${containerId}/${index}`, imageId, options)
       if (!isMounted(target)) await mountLayers(home, `${index}`, visibleLayers(paths), how)
       return subPath === '' ? target : directoryIn(target, subPath)
     },

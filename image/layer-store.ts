@@ -3,7 +3,8 @@ import { closeSync, existsSync, openSync, renameSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { syncfs } from '#linux/libc.ts'
-import type { ImageRecords, StoredImage, StoredLayer } from './image-records.ts'
+import { type AdditionalStores, layerDirectory } from './additional-stores.ts'
+import type { ImageRecords, LayerPlace, StoredImage, StoredLayer } from './image-records.ts'
 import type { LayerSource } from './image-source.ts'
 import type { LayerFormat } from './layer-format.ts'
 import { headersFileOf } from './layer-headers.ts'
@@ -14,10 +15,11 @@ import type { UntarLimits } from './untar-messages.ts'
 import type { Unpacked, UntarPool } from './untar-pool.ts'
 
 export interface LayerStoreOptions {
-  /** Each layer is a directory in it, or a file. */
-  readonly directory: string
+  /** The image root: each layer is a directory in its `layers`, or a file. */
+  readonly root: string
   readonly records: ImageRecords
   readonly pool: Pick<UntarPool, 'untar'>
+  readonly additional: Pick<AdditionalStores, 'layer'>
   readonly trash: Trash
   readonly limits: UntarLimits
   /** Of layers that come from now on. */
@@ -53,6 +55,7 @@ const PARALLEL_LAYERS = 6
  */
 export class LayerStore {
   readonly #options: LayerStoreOptions
+  readonly #directory: string
   readonly #slots = new LayerSlots(PARALLEL_LAYERS)
   readonly #ingests = new Map<string, Ingest>()
   /** How many claims want a layer to stay. */
@@ -60,19 +63,29 @@ export class LayerStore {
 
   constructor(options: LayerStoreOptions) {
     this.#options = options
+    this.#directory = join(options.root, 'layers')
   }
 
   /** Where a layer lies. */
-  path(layerNumber: number): string {
-    return join(this.#options.directory, layerNumber.toString(36))
+  path({ number, directory }: LayerPlace): string {
+    return directory ?? layerDirectory(this.#options.root, number)
   }
 
   /** Where its files are seen, for an overlay: until the layer is collected. */
-  lowerDirectory(layerNumber: number): string {
+  lowerDirectory(place: LayerPlace | StoredLayer): string {
     const { records, mounts } = this.#options
-    const layer = records.layerByNumber(layerNumber)
-    const path = this.path(layerNumber)
+    const layer = 'format' in place ? place : records.layerByNumber(place.number)
+    const path = this.path(place)
     return layer?.format === 'erofs' ? mounts.directory(layer, path) : path
+  }
+
+  /** What is to be recorded of those layers of an additional store that no record knows yet. */
+  adopt(diffIds: readonly string[]): readonly StoredLayer[] {
+    const { records, additional } = this.#options
+    return [...new Set(diffIds)].flatMap((diffId) => {
+      const layer = records.layer(diffId) === undefined ? additional.layer(diffId) : undefined
+      return layer === undefined ? [] : [{ ...layer, number: records.nextLayerNumber() }]
+    })
   }
 
   /** Sees to it that the layer is here or ready to be committed; who comes second shares the work of the first. */
@@ -89,28 +102,31 @@ export class LayerStore {
 
   /** Makes claimed layers and their image visible, all of it or nothing. One at a time. */
   async commit(image: StoredImage): Promise<void> {
-    const { directory, records, atStep } = this.#options
+    const { records, atStep } = this.#options
+    const adopted = this.adopt(image.diffIds)
+    const isHere = (diffId: string): boolean =>
+      records.layer(diffId) !== undefined || adopted.some((layer) => layer.diffId === diffId)
     const fresh = [...new Set(image.diffIds)]
-      .filter((diffId) => records.layer(diffId) === undefined)
+      .filter((diffId) => !isHere(diffId))
       .map((diffId) => this.#claimed(diffId))
     const layers = await Promise.all(
       fresh.map(async (ingest) => this.#layerOf(ingest, await ingest.unpacked)),
     )
     atStep('sync')
-    if (fresh.length > 0) await syncFilesystem(directory)
+    if (fresh.length > 0) await syncFilesystem(this.#directory)
     const placed: (() => void)[] = []
     try {
       atStep('rename')
       for (const [index, layer] of layers.entries()) {
         const from = fresh[index]?.directory ?? ''
-        for (const [source, target] of filesOf(from, this.path(layer.number))) {
+        for (const [source, target] of filesOf(from, this.path(layer))) {
           renameSync(source, target)
           placed.push(() => renameSync(target, source))
         }
       }
-      if (fresh.length > 0) await syncDirectory(directory)
+      if (fresh.length > 0) await syncDirectory(this.#directory)
       atStep('commit')
-      records.putImage(image, layers)
+      records.putImage(image, [...layers, ...adopted])
     } catch (error) {
       for (const undo of placed) undo()
       throw error
@@ -128,13 +144,14 @@ export class LayerStore {
     mounts.trim()
     const numbers = records.dropUnusedLayers(new Set(this.#pins.keys()))
     if (numbers.length > 0) atStep('discard')
-    for (const number of numbers) this.#discard(this.path(number))
+    for (const number of numbers) this.#discard(this.path({ number })) // One of an additional store is not there.
   }
 
   async #obtain(source: LayerSource, signal: AbortSignal) {
     for (;;) {
       signal.throwIfAborted()
-      const stored = this.#options.records.layer(source.diffId)
+      const { records, additional } = this.#options
+      const stored = records.layer(source.diffId) ?? additional.layer(source.diffId)
       if (stored !== undefined) return { compressedBytes: stored.compressedBytes, leave: async () => {} }
       const joined = this.#ingests.get(source.diffId)
       const ingest = joined ?? this.#begin(source)
@@ -151,9 +168,8 @@ export class LayerStore {
   }
 
   #begin(source: LayerSource): Ingest {
-    const { directory } = this.#options
     const abort = new AbortController()
-    const target = join(directory, `tmp-${randomBytes(8).toString('hex')}`)
+    const target = join(this.#directory, `tmp-${randomBytes(8).toString('hex')}`)
     const unpacked = this.#unpack(source, target, abort.signal).catch((error: unknown) => {
       if (this.#ingests.get(source.diffId) === ingest) this.#ingests.delete(source.diffId)
       this.#discard(target)

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Log } from '#lib/log.ts'
 import { DiskUsage } from '#linux/disk-usage.ts'
@@ -6,6 +6,7 @@ import { spreadDirectories } from '#linux/spread-directories.ts'
 import type { ImageVolumes } from '#runtime/image-volumes-port.ts'
 import type { Clock } from '#runtime/ports.ts'
 import type { ImageRootfs } from '#runtime/rootfs-port.ts'
+import { type AdditionalRoot, readAdditionalStores } from './additional-stores.ts'
 import type { ImageRecords } from './image-records.ts'
 import type { ImageRecord } from './image-source.ts'
 import { LocalImageStore } from './image-store.ts'
@@ -28,9 +29,13 @@ export interface ImagesOptions extends Pick<RootfsOptions, 'mountPoint' | 'userH
   readonly layerMountsDirectory: string
   /** Of layers that come from now on; `overlay` when there is none. */
   readonly format?: LayerFormat
-  /** Layers, records and what containers write lie in it. */
+  /** Layers and their trash lie in it, and the records. */
   readonly root: string
+  /** What containers write lies in it: `root` where nothing is said. */
+  readonly containersRoot?: string
   readonly records: ImageRecords
+  /** Stores that are only read: images that are here already. */
+  readonly additional?: readonly AdditionalRoot[]
   readonly clock: Clock
   readonly log: Log
   /** See ImageStore; by default short names are of docker.io. */
@@ -67,38 +72,39 @@ const defaultLimits: UntarLimits = { sizeBytes: 64 * 2 ** 30, entries: 2_000_000
  * The image store of a root directory and the root file systems made from it. What a crash left half made is
  * removed, images whose layers are lost are dropped and logged.
  *
- *   root/layers/1a   an unpacked layer      root/rootfs/ID/{upper,work}   what a container writes
- *   root/trash/…     on its way out         root/images.db                the records
+ *   root/layers/1a   an unpacked layer      containersRoot/rootfs/ID/{upper,work}   what a container writes
+ *   root/trash/…     on its way out         root/images.db                          the records
  */
 export function openImages(options: ImagesOptions): Images {
-  const { root, records, log } = options
-  const directory = (name: string): string => join(root, name)
-  for (const name of ['layers', 'rootfs']) mkdirSync(directory(name), { recursive: true, mode: 0o711 })
-  spreadDirectories(directory('layers'))
+  const { root, containersRoot = root, records, log } = options
+  const rootfsDirectory = join(containersRoot, 'rootfs')
+  for (const path of [join(root, 'layers'), rootfsDirectory])
+    mkdirSync(path, { recursive: true, mode: 0o711 })
+  spreadDirectories(join(root, 'layers'))
   const pool = new UntarPool()
-  const trash = new Trash(directory('trash'), pool, log)
+  const trash = new Trash(join(root, 'trash'), pool, log)
+  const containersTrash =
+    root === containersRoot ? trash : new Trash(join(containersRoot, 'trash'), pool, log)
+  const additional = readAdditionalStores(options.additional ?? [], log)
   const mounts = new LayerMounts({ directory: options.layerMountsDirectory, records, log })
   const layers = new LayerStore({
-    directory: directory('layers'),
-    records,
-    pool,
-    trash,
+    ...{ root, records, pool, additional, trash },
     limits: options.limits ?? defaultLimits,
     format: options.format ?? 'overlay',
     mounts,
     atStep: options.atStep ?? (() => {}),
   })
-  sweep(options, layers, trash)
+  for (const each of new Set([trash, containersTrash])) each.empty()
+  sweepLayers(options, layers, trash)
+  sweepRootfs(records, rootfsDirectory, containersTrash)
   const disk = new DiskUsage()
   const written = new WrittenUsages({
-    ...{ path: root, disk, clock: options.clock, log },
-    directoryOf: (containerId) => join(directory('rootfs'), containerId, 'upper'),
+    ...{ path: containersRoot, disk, clock: options.clock, log },
+    directoryOf: (containerId) => join(rootfsDirectory, containerId, 'upper'),
   })
   const store = new LocalImageStore({
-    root,
+    ...{ root, containersRoot, records, layers, additional },
     written: () => written.total(),
-    records,
-    layers,
     clock: options.clock,
     log,
     isPinned: options.isPinned ?? (() => false),
@@ -108,56 +114,54 @@ export function openImages(options: ImagesOptions): Images {
     store,
     rootfs: createRootfs({
       ...options,
-      directory: directory('rootfs'),
-      images: store,
-      layers,
-      trash,
-      written,
-      pool,
+      ...{ directory: rootfsDirectory, trash: containersTrash },
+      ...{ images: store, layers, written, pool },
     }),
     volumes: createImageVolumes({ directory: options.volumesDirectory, images: store, layers, records }),
-    temporaryDirectory: directory('trash'),
+    temporaryDirectory: join(root, 'trash'),
     written: (containerId) => ({
-      upper: join(directory('rootfs'), containerId, 'upper'),
-      lowers: (records.rootfs(containerId) ?? []).map((number) => layers.lowerDirectory(number)).toReversed(),
+      upper: join(rootfsDirectory, containerId, 'upper'),
+      lowers: (records.rootfs(containerId) ?? []).map((place) => layers.lowerDirectory(place)).toReversed(),
     }),
-    onlyLayer({ diffIds }) {
-      const [first, second] = diffIds
-      const layer = first === undefined || second !== undefined ? undefined : records.layer(first)
+    onlyLayer({ diffIds: [first, ...others] }) {
+      if (first === undefined || others.length > 0) return undefined
+      const layer = records.layer(first) ?? layers.adopt([first])[0]
       if (layer === undefined) return undefined
       using undo = new DisposableStack()
       undo.use(mounts.hold(layer.number))
-      const path = layers.lowerDirectory(layer.number)
+      const path = layers.lowerDirectory(layer)
       const held = undo.move()
       return { path, [Symbol.dispose]: () => held.dispose() }
     },
-    trash,
+    trash: containersTrash,
     async settled() {
       await mounts.settled()
-      await trash.settled()
+      await Promise.all([trash.settled(), containersTrash.settled()])
     },
     async [Symbol.asyncDispose]() {
       await Promise.all([pool[Symbol.asyncDispose](), disk[Symbol.asyncDispose](), mounts.settled()])
-      await trash.settled()
+      await Promise.all([trash.settled(), containersTrash.settled()])
     },
   }
 }
 
 /** Makes the directories and the records agree: the records decide, but for what is not there. */
-function sweep({ root, records, log }: ImagesOptions, layers: LayerStore, trash: Trash): void {
-  trash.empty()
+function sweepLayers({ root, records, log }: ImagesOptions, layers: LayerStore, trash: Trash): void {
   const found = new Set(readdirSync(join(root, 'layers')).map((name) => join(root, 'layers', name)))
-  for (const { number, diffId } of records.layers()) {
-    const isThere = found.delete(layers.path(number))
-    if (isThere) found.delete(headersFileOf(layers.path(number)))
-    if (isThere) continue
-    const images = records.dropLostLayer(number)
-    log.warn({ layer: diffId, images }, 'a layer is lost: its images are dropped, pull them again')
+  for (const layer of records.layers()) {
+    const path = layers.path(layer)
+    if (found.delete(path) || (layer.directory !== undefined && existsSync(path))) {
+      found.delete(headersFileOf(path))
+      continue
+    }
+    const images = records.dropLostLayer(layer.number)
+    log.warn({ layer: layer.diffId, images }, 'a layer is lost: its images are dropped, pull them again')
   }
   for (const unowned of found) trash.discard(unowned)
-  const containers = new Set(records.rootfsIds())
-  for (const id of readdirSync(join(root, 'rootfs'))) {
-    if (!containers.has(id)) trash.discard(join(root, 'rootfs', id))
-  }
   layers.collect()
+}
+
+function sweepRootfs(records: ImageRecords, directory: string, trash: Trash): void {
+  const containers = new Set(records.rootfsIds())
+  for (const id of readdirSync(directory)) if (!containers.has(id)) trash.discard(join(directory, id))
 }

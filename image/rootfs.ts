@@ -13,7 +13,7 @@ import {
   statSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { CriError, errnoOf, notFound } from '#lib/errors.ts'
+import { CriError, errnoOf } from '#lib/errors.ts'
 import { hostIdOf, type IdMappings } from '#lib/id-mappings.ts'
 import { openInRoot, unmount } from '#linux/libc.ts'
 import { mappedOverlayMounter } from '#linux/mapped-overlay.ts'
@@ -25,6 +25,7 @@ import { directoryInRoot } from './copy-tree.ts'
 import { findImage } from './find-image.ts'
 import type { ImageRecords } from './image-records.ts'
 import type { ImageRecord, ImageStore } from './image-source.ts'
+import { keepLayers } from './kept-layers.ts'
 import type { LayerStore } from './layer-store.ts'
 import type { Trash } from './trash.ts'
 import type { UntarPool } from './untar-pool.ts'
@@ -39,7 +40,7 @@ export interface RootfsOptions {
   /** The directory of its own that it is mounted in where the container is in a user namespace, for its root to enter. */
   readonly userHome: (containerId: string) => string
   readonly images: Pick<ImageStore, 'find' | 'localNames'>
-  readonly layers: Pick<LayerStore, 'lowerDirectory' | 'collect'>
+  readonly layers: Pick<LayerStore, 'lowerDirectory' | 'adopt' | 'collect'>
   readonly records: ImageRecords
   readonly trash: Trash
   readonly written: Pick<WrittenUsages, 'of' | 'forget'>
@@ -70,7 +71,7 @@ export function createRootfs(options: RootfsOptions): ImageRootfs {
     async mount(containerId, imageId, { written, userNamespace: user, selinuxLabel } = {}) {
       const target = user === undefined ? mountPoint(containerId) : userMountPoint(containerId)
       if (isMounted(target)) return target
-      const paths = layersOf(containerId, imageId, options)
+      const paths = keepLayers(containerId, imageId, options)
       if (user !== undefined) makeUserHome(userHome(containerId), user.mappings)
       mkdirSync(target, { recursive: true, mode: 0o711 })
       const own = prepare(ownDirectory(containerId), paths, { written, mappings: user?.mappings })
@@ -110,20 +111,6 @@ export function createRootfs(options: RootfsOptions): ImageRootfs {
 
     leftovers: () => records.rootfsIds().filter((id) => !id.includes('/')),
   }
-}
-
-/** Those that it was first made of, base first. */
-function layersOf(
-  containerId: string,
-  imageId: string,
-  { images, layers, records }: Pick<RootfsOptions, 'images' | 'layers' | 'records'>,
-): readonly string[] {
-  if (records.rootfs(containerId) === undefined) {
-    const image = images.find(imageId)
-    if (image === undefined) throw notFound('image', imageId)
-    records.putRootfs(containerId, image.id) // First: from here on `remove` and `leftovers` know of it.
-  }
-  return (records.rootfs(containerId) ?? []).map((number) => layers.lowerDirectory(number))
 }
 
 const localImage = ({ id, config, digests: [digest] }: ImageRecord): LocalImage => ({

@@ -1,6 +1,7 @@
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { pathToFileURL } from 'node:url'
 import { CriError } from '#lib/errors.ts'
 
 /** Of the database's file, and of its log: what is stopped and removed on a full disk is written there. */
@@ -32,7 +33,34 @@ export function openDatabase(
   }
 }
 
-function migrate(database: DatabaseSync, path: string, migrations: readonly string[]): void {
+/**
+ * Opens a database that nobody writes to, as it lies on the disk: its file system may be read-only. Throws
+ * failed-precondition for one that is missing, newer than this cri-ts, or has a log that was not written back.
+ */
+export function openForeignDatabase(path: string, migrations: readonly string[]): DatabaseSync {
+  const log = statSync(`${path}-wal`, { throwIfNoEntry: false })
+  if (log !== undefined && log.size > 0) {
+    throw new CriError(
+      'failed-precondition',
+      `${path} is in use, or was not closed: end the cri-ts that it belongs to (start it once more if it was killed)`,
+    )
+  }
+  let database: DatabaseSync
+  try {
+    database = new DatabaseSync(`${pathToFileURL(path)}?immutable=1`, { readOnly: true })
+  } catch (cause) {
+    throw new CriError('failed-precondition', `${path} can't be read`, { cause })
+  }
+  try {
+    checkVersion(database, path, migrations)
+    return database
+  } catch (error) {
+    database.close()
+    throw error
+  }
+}
+
+function checkVersion(database: DatabaseSync, path: string, migrations: readonly string[]): number {
   const version = Number(database.prepare('PRAGMA user_version').get()?.['user_version'])
   if (version > migrations.length) {
     throw new CriError(
@@ -40,6 +68,11 @@ function migrate(database: DatabaseSync, path: string, migrations: readonly stri
       `${path} has schema version ${version}, this cri-ts knows up to ${migrations.length}: run the newer cri-ts, or move the file away to start anew`,
     )
   }
+  return version
+}
+
+function migrate(database: DatabaseSync, path: string, migrations: readonly string[]): void {
+  const version = checkVersion(database, path, migrations)
   for (const [index, migration] of migrations.entries()) {
     if (index >= version) database.exec(`BEGIN; ${migration}; PRAGMA user_version = ${index + 1}; COMMIT`)
   }

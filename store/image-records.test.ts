@@ -67,8 +67,8 @@ test('an image with a layer that is not here is refused whole', () => {
 test('a layer is unused when neither an image nor a root file system has it', () => {
   using records = opened()
   records.putImage(image('i2', [2, 3]), [layer(3)])
-  records.putRootfs('c1', 'i2')
-  expect(records.rootfs('c1')).toEqual([2, 3])
+  records.putRootfs('c1', image('i2', [2, 3]).diffIds, [])
+  expect(records.rootfs('c1')).toEqual([{ number: 2 }, { number: 3 }])
   expect(records.rootfsIds()).toEqual(['c1'])
   expect(records.layersOfRootfs()).toEqual(new Set([2, 3]))
   records.removeImage('i1')
@@ -84,7 +84,7 @@ test('a layer is unused when neither an image nor a root file system has it', ()
 test('a root file system of no layers is one', () => {
   using records = opened()
   records.putImage(image('empty', []), [])
-  records.putRootfs('c1', 'empty')
+  records.putRootfs('c1', [], [])
   expect(records.rootfs('c1')).toEqual([])
 })
 
@@ -92,10 +92,26 @@ test('a lost layer takes its images along, and stays in the root file systems th
   using records = opened()
   records.putImage(image('i2', [1]), [])
   records.putImage(image('i3', []), [])
-  records.putRootfs('c1', 'i1')
+  records.putRootfs('c1', image('i1', [1, 2]).diffIds, [])
   expect(records.dropLostLayer(1)).toEqual(['i1', 'i2'])
   expect(records.images().map(({ id }) => id)).toEqual(['i3'])
-  expect(records.rootfs('c1')).toEqual([1, 2])
+  expect(records.rootfs('c1')).toEqual([{ number: 1 }, { number: 2 }])
+})
+
+test('a layer of another store is used by its directory, and so are the layers of a root file system', () => {
+  using records = opened()
+  const theirs = { ...layer(7), directory: '/other/layers/3' }
+  records.putRootfs('c1', [layer(1).diffId, theirs.diffId], [theirs])
+  expect(records.rootfs('c1')).toEqual([{ number: 1 }, { number: 7, directory: '/other/layers/3' }])
+  expect(records.layer(theirs.diffId)).toEqual(theirs)
+  records.removeRootfs('c1')
+  expect(records.dropUnusedLayers(none)).toEqual([7])
+})
+
+test('a root file system of a layer that is nowhere is refused whole', () => {
+  using records = opened()
+  expect(() => records.putRootfs('c1', ['sha256:none'], [])).toThrow(/NOT NULL/)
+  expect(records.rootfs('c1')).toBeUndefined()
 })
 
 test('a store that knew directories alone has its layers still', () => {

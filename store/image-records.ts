@@ -1,7 +1,14 @@
-import type { DatabaseSync, SQLInputValue, SQLOutputValue } from 'node:sqlite'
-import type { ImageNames, ImageRecords, StoredImage, StoredLayer } from '#image/image-records.ts'
-import { openDatabase, write } from './database.ts'
+import type {
+  ForeignImageRecords,
+  ImageNames,
+  ImageRecords,
+  LayerPlace,
+  StoredImage,
+  StoredLayer,
+} from '#image/image-records.ts'
+import { openDatabase, openForeignDatabase } from './database.ts'
 import { signaturesIn, signaturesTable } from './signature-records.ts'
+import { type Row, type Run, runnerOf } from './statements.ts'
 
 /** rootfs_layers.layer has no foreign key: a root file system outlives a layer that was lost, to be removed. */
 const migrations = [
@@ -22,6 +29,7 @@ const migrations = [
   signaturesTable,
   `ALTER TABLE layers ADD COLUMN format TEXT NOT NULL DEFAULT 'overlay' CHECK (format IN ('overlay', 'erofs'));
    ALTER TABLE layers ADD COLUMN verity TEXT`,
+  'ALTER TABLE layers ADD COLUMN directory TEXT',
 ]
 
 /** Images in SQLite: what is written is on the disk, also after a power loss. `:memory:` for tests. */
@@ -42,37 +50,14 @@ export function openImageRecords(path: string): ImageRecords {
   }
 }
 
-type Row = Record<string, SQLOutputValue>
-export type Run = ReturnType<typeof runnerOf>
-
-/** Statements are prepared once each. */
-function runnerOf(database: DatabaseSync) {
-  const prepared = new Map<string, ReturnType<DatabaseSync['prepare']>>()
-  const statement = (sql: string) => {
-    const known = prepared.get(sql) ?? database.prepare(sql)
-    prepared.set(sql, known)
-    return known
-  }
+/** Of a store that nobody writes to; throws failed-precondition with the path where it can't be read. */
+export function openForeignImageRecords(path: string): ForeignImageRecords {
+  const database = openForeignDatabase(path, migrations)
+  const run = runnerOf(database)
   return {
-    all: (sql: string, ...values: SQLInputValue[]): readonly Row[] => statement(sql).all(...values),
-    one: (sql: string, ...values: SQLInputValue[]): Row | undefined => statement(sql).get(...values),
-    write(sql: string, ...values: SQLInputValue[]): void {
-      const run = () => void statement(sql).run(...values)
-      if (database.isTransaction) run()
-      else write(database, run)
-    },
-    transaction: <Result>(work: () => Result): Result =>
-      write(database, () => {
-        database.exec('BEGIN IMMEDIATE')
-        try {
-          const result = work()
-          database.exec('COMMIT')
-          return result
-        } catch (error) {
-          if (database.isTransaction) database.exec('ROLLBACK')
-          throw error
-        }
-      }),
+    images: imagesIn(run).images,
+    layers: layersIn(run).layers,
+    [Symbol.dispose]: () => database.close(),
   }
 }
 
@@ -94,19 +79,7 @@ function imagesIn(run: Run) {
 
     putImage(image: StoredImage, newLayers: readonly StoredLayer[]): void {
       run.transaction(() => {
-        for (const layer of newLayers) {
-          run.write(
-            `INSERT INTO layers (number, diff_id, compressed_bytes, used_bytes, used_inodes, format, verity)
-             VALUES (?, ?, ?, ?, ?, ?, ?)`,
-            layer.number,
-            layer.diffId,
-            layer.compressedBytes,
-            layer.usedBytes,
-            layer.usedInodes,
-            layer.format,
-            layer.verity ?? null,
-          )
-        }
+        for (const layer of newLayers) putLayer(run, layer)
         const { id, config, manifestDigest = null, sizeBytes, pulledAtNs } = image
         run.write(
           'INSERT INTO images (id, config, manifest_digest, size_bytes, pulled_at_ns) VALUES (?, ?, ?, ?, ?)',
@@ -197,9 +170,25 @@ function layersIn(run: Run) {
   }
 }
 
+function putLayer(run: Run, layer: StoredLayer): void {
+  const { number, diffId, compressedBytes, usedBytes, usedInodes, format } = layer
+  const { verity = null, directory = null } = layer
+  run.write(
+    `INSERT INTO layers (number, diff_id, compressed_bytes, used_bytes, used_inodes, format, verity, directory)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+    ...[number, diffId, compressedBytes, usedBytes, usedInodes, format, verity, directory],
+  )
+}
+
+/** A row of a store of an older version has no `directory`. */
+const placeOf = (row: Row): LayerPlace => ({
+  number: Number(row['number']),
+  ...(typeof row['directory'] === 'string' ? { directory: row['directory'] } : {}),
+})
+
 function layerOf(row: Row): StoredLayer {
   return {
-    number: Number(row['number']),
+    ...placeOf(row),
     diffId: String(row['diff_id']),
     compressedBytes: Number(row['compressed_bytes']),
     usedBytes: Number(row['used_bytes']),
@@ -211,22 +200,31 @@ function layerOf(row: Row): StoredLayer {
 
 function rootfsIn(run: Run) {
   return {
-    rootfs(containerId: string): readonly number[] | undefined {
+    rootfs(containerId: string): readonly LayerPlace[] | undefined {
       if (run.one('SELECT 1 FROM rootfs WHERE container = ?', containerId) === undefined) return undefined
       return run
-        .all('SELECT layer FROM rootfs_layers WHERE container = ? ORDER BY position', containerId)
-        .map(({ layer }) => Number(layer))
+        .all(
+          `SELECT layer AS number, directory FROM rootfs_layers LEFT JOIN layers ON number = layer
+           WHERE container = ? ORDER BY position`,
+          containerId,
+        )
+        .map(placeOf)
     },
 
-    putRootfs: (containerId: string, imageId: string): void =>
+    putRootfs: (containerId: string, diffIds: readonly string[], newLayers: readonly StoredLayer[]): void =>
       run.transaction(() => {
+        for (const layer of newLayers) putLayer(run, layer)
         run.write('INSERT INTO rootfs (container) VALUES (?)', containerId)
-        run.write(
-          `INSERT INTO rootfs_layers (container, position, layer)
-           SELECT ?, position, layer FROM image_layers WHERE image = ?`,
-          containerId,
-          imageId,
-        )
+        diffIds.forEach((diffId, position) => {
+          run.write(
+            // A layer that is not there makes this NULL, which the schema refuses.
+            `INSERT INTO rootfs_layers (container, position, layer)
+             VALUES (?, ?, (SELECT number FROM layers WHERE diff_id = ?))`,
+            containerId,
+            position,
+            diffId,
+          )
+        })
       }),
 
     removeRootfs: (containerId: string): void =>

@@ -4,6 +4,8 @@ import { join } from 'node:path'
 export interface Paths {
   readonly root: string
   readonly state: string
+  /** Layers and the records of images lie in it: root, where the configuration names no other. */
+  readonly imageRoot: string
   readonly recordsDatabase: string
   /** Results and configurations of CNI ADDs. */
   readonly networks: string
@@ -49,10 +51,17 @@ export interface SandboxPaths {
   readonly initRootfs: string
 }
 
-export function createPaths({ root, state }: { readonly root: string; readonly state: string }): Paths {
+export interface Directories {
+  readonly root: string
+  readonly state: string
+  readonly imageStore?: string | undefined
+}
+
+export function createPaths({ root, state, imageStore = root }: Directories): Paths {
   return {
     root,
     state,
+    imageRoot: imageStore,
     recordsDatabase: join(root, 'records.db'),
     networks: join(root, 'cni'),
     checkpoints: join(root, 'checkpoints'),

@@ -1,5 +1,5 @@
 import type { SignatureRecords } from '#image/signature-records.ts'
-import type { Run } from './image-records.ts'
+import type { Run } from './statements.ts'
 
 export const signaturesTable = `CREATE TABLE signatures (image TEXT NOT NULL REFERENCES images ON DELETE CASCADE,
      name TEXT NOT NULL, evidence TEXT NOT NULL, policy_file TEXT NOT NULL, policy_digest TEXT NOT NULL,

@@ -63,7 +63,8 @@ export class FakeImageStore implements ImageStore {
 
   async usage() {
     const usedBytes = this.list().reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
-    return { path: '/images', usedBytes, usedInodes: this.#layers.size }
+    const usage = { path: '/images', usedBytes, usedInodes: this.#layers.size }
+    return { images: usage, containers: usage }
   }
 
   clear(): void {

@@ -80,7 +80,7 @@ test('images and root file systems can be removed on a full disk', () => {
     ...{ diffIds: ['sha256:1'], tags: ['a:1'], digests: [] },
   }
   images.putImage(image, [layer])
-  images.putRootfs('c', image.id)
+  images.putRootfs('c', image.diffIds, [])
   fill()
   images.removeRootfs('c')
   images.removeImage(image.id)

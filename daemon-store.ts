@@ -1,0 +1,70 @@
+import { join } from 'node:path'
+import type { Config } from '#config/config.ts'
+import type { AdditionalRoot } from '#image/additional-stores.ts'
+import { type Images, type ImagesOptions, openImages } from '#image/open-images.ts'
+import type { PullGuard } from '#image/policy-guard.ts'
+import type { RegistryOptions } from '#image/registry-session.ts'
+import { lockDaemon } from '#linux/daemon-lock.ts'
+import { makePrivate } from '#linux/private-directories.ts'
+import { openForeignImageRecords, openImageRecords } from '#store/image-records.ts'
+import { settleImageStore } from '#store/image-store-place.ts'
+import type { Paths } from '#store/paths.ts'
+import type { PortsInput } from './daemon-ports.ts'
+import { openTrust } from './daemon-trust.ts'
+
+export interface OpenStoreInput extends Pick<ImagesOptions, 'clock' | 'log'> {
+  readonly config: Config
+  readonly paths: Paths
+  readonly run: PortsInput['run']
+  readonly registry: RegistryOptions
+  readonly atImageStep?: (step: string) => void
+  /** Ends what is opened here. */
+  readonly stack: AsyncDisposableStack
+}
+
+/**
+ * The image store where the configuration has it, with those that are only read, and who is asked about each image. The
+ * root directory is locked.
+ */
+export function openStore({
+  config,
+  paths,
+  run,
+  stack,
+  clock,
+  registry,
+  log,
+  atImageStep = () => {},
+}: OpenStoreInput): {
+  readonly images: Images
+  readonly guard: PullGuard
+} {
+  const { imageRoot, root } = paths
+  settleImageStore(paths, (database) => {
+    using records = openImageRecords(database)
+    return { images: records.images().length, used: records.rootfsIds().length }
+  })
+  if (imageRoot !== root) {
+    stack.use(lockDaemon(join(imageRoot, 'daemon.lock')))
+    makePrivate([imageRoot])
+  }
+  const records = stack.use(openImageRecords(join(imageRoot, 'images.db')))
+  const guard = openTrust({ config, records, run, clock, log })
+  const images = stack.use(
+    openImages({
+      ...{ root: imageRoot, containersRoot: root, records, clock, log },
+      localNames: registry.registries.localNames,
+      format: config.image.format,
+      atStep: atImageStep,
+      additional: config.image.additionalStores.map((directory): AdditionalRoot => {
+        const records = stack.use(openForeignImageRecords(join(directory, 'images.db')))
+        return { root: directory, records }
+      }),
+      mountPoint: paths.rootfs,
+      volumesDirectory: paths.imageVolumes,
+      layerMountsDirectory: paths.layerMounts,
+      userHome: paths.userHome,
+    }),
+  )
+  return { images, guard }
+}
