@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import type { Config } from '#config/config.ts'
 import type { AdditionalRoot } from '#image/additional-stores.ts'
+import { checkErofs } from '#image/erofs-support.ts'
 import { type Images, type ImagesOptions, openImages } from '#image/open-images.ts'
 import type { PullGuard } from '#image/policy-guard.ts'
 import type { RegistryOptions } from '#image/registry-session.ts'
@@ -26,7 +27,7 @@ export interface OpenStoreInput extends Pick<ImagesOptions, 'clock' | 'log'> {
  * The image store where the configuration has it, with those that are only read, and who is asked about each image. The
  * root directory is locked.
  */
-export function openStore({
+export async function openStore({
   config,
   paths,
   run,
@@ -35,10 +36,7 @@ export function openStore({
   registry,
   log,
   atImageStep = () => {},
-}: OpenStoreInput): {
-  readonly images: Images
-  readonly guard: PullGuard
-} {
+}: OpenStoreInput): Promise<{ readonly images: Images; readonly guard: PullGuard }> {
   const { imageRoot, root } = paths
   settleImageStore(paths, (database) => {
     using records = openImageRecords(database)
@@ -48,6 +46,7 @@ export function openStore({
     stack.use(lockDaemon(join(imageRoot, 'daemon.lock')))
     makePrivate([imageRoot])
   }
+  if (config.image.format === 'erofs') await checkErofs(imageRoot, paths.layerMounts)
   const records = stack.use(openImageRecords(join(imageRoot, 'images.db')))
   const guard = openTrust({ config, records, run, clock, log })
   const images = stack.use(

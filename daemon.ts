@@ -7,7 +7,6 @@ import { runtimeService } from '#cri/runtime-service/service.ts'
 import { startCriServer } from '#cri/server.ts'
 import { StartGate } from '#cri/start-gate.ts'
 import { type StreamingServer, startStreamingServer } from '#cri/streaming/server.ts'
-import { checkErofs } from '#image/erofs-support.ts'
 import { hostPlatform } from '#image/platform.ts'
 import { type ImagePuller, imagePuller, type PullDependencies } from '#image/pull.ts'
 import { pullMetrics } from '#image/pull-metrics.ts'
@@ -71,9 +70,8 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   const watcher = stack.use(new ProcessWatcher())
   const run = (command: Command) => runCommand(watcher, command)
   const records = stack.adopt(openRecords(paths.recordsDatabase), (store) => store.close())
-  if (config.image.format === 'erofs') await checkErofs(paths.imageRoot, paths.layerMounts)
   const registry = openRegistries(config.image, clock)
-  const { images, guard } = openStore({ config, paths, run, stack, clock, registry, ...options })
+  const { images, guard } = await openStore({ config, paths, run, stack, clock, registry, ...options })
   const handlers = await findHandlers(config.runtime.handlers, run)
   const host = readHostFacts(config.runtime.cgroupDriver)
   const needs = { watcher, root: join(paths.imageRoot, 'layers'), homes: paths.userHomes }

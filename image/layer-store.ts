@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import { closeSync, existsSync, openSync, renameSync } from 'node:fs'
-import { open } from 'node:fs/promises'
+import { existsSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
-import { syncfs } from '#linux/libc.ts'
+import { untilAborted } from '#lib/until-aborted.ts'
+import { syncDirectory, syncFilesystem } from '#linux/sync.ts'
 import { type AdditionalStores, layerDirectory } from './additional-stores.ts'
 import type { ImageRecords, LayerPlace, StoredImage, StoredLayer } from './image-records.ts'
 import type { LayerSource } from './image-source.ts'
@@ -244,31 +244,3 @@ const filesOf = (from: string, to: string): readonly (readonly [string, string])
       [from, to],
     ] as const
   ).filter(([source]) => existsSync(source))
-
-/** Leaves a shared promise when the signal says so; the promise goes on. */
-async function untilAborted<Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> {
-  const { promise: aborted, reject } = Promise.withResolvers<never>()
-  const stop = (): void => reject(signal.reason)
-  signal.addEventListener('abort', stop)
-  try {
-    return await Promise.race([promise, aborted])
-  } finally {
-    signal.removeEventListener('abort', stop)
-  }
-}
-
-/** All that the layers' threads wrote. */
-async function syncFilesystem(directory: string): Promise<void> {
-  const fd = openSync(directory, 'r')
-  try {
-    await syncfs(fd)
-  } finally {
-    closeSync(fd)
-  }
-}
-
-/** The directory's own entries. */
-async function syncDirectory(directory: string): Promise<void> {
-  await using handle = await open(directory)
-  await handle.sync()
-}
