@@ -1,5 +1,6 @@
 import type { ImageSettings } from '#config/image-schema.ts'
 import { DEFAULT_REGISTRIES_DIRS } from '#image/hosts-directory.ts'
+import { LayerSlots } from '#image/layer-slots.ts'
 import { createRegistries } from '#image/registries.ts'
 import { RegistryBreaker } from '#image/registry-breaker.ts'
 import { DEFAULT_TIMEOUTS } from '#image/registry-http.ts'
@@ -9,7 +10,7 @@ import type { Clock } from '#runtime/ports.ts'
 
 /** How registries are asked: as the files say that [image] names. */
 export function openRegistries(
-  { registriesDir, registriesConf }: ImageSettings,
+  { registriesDir, registriesConf, maxParallelDownloads, pullProgressTimeoutMs }: ImageSettings,
   clock: Clock,
 ): RegistryOptions {
   return {
@@ -20,5 +21,7 @@ export function openRegistries(
     breaker: new RegistryBreaker(clock),
     timeouts: DEFAULT_TIMEOUTS,
     retries: DEFAULT_RETRIES,
+    slots: new LayerSlots(maxParallelDownloads),
+    progressTimeoutMs: pullProgressTimeoutMs,
   }
 }

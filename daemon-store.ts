@@ -53,6 +53,7 @@ export async function openStore({
     openImages({
       ...{ root: imageRoot, containersRoot: root, records, clock, log },
       localNames: registry.registries.localNames,
+      slots: registry.slots,
       format: config.image.format,
       atStep: atImageStep,
       additional: config.image.additionalStores.map((directory): AdditionalRoot => {

@@ -20,6 +20,8 @@ test('an empty table [image] is the defaults', () => {
     format: 'overlay',
     imageStore: undefined,
     additionalStores: [],
+    maxParallelDownloads: 6,
+    pullProgressTimeoutMs: 300_000,
   })
 })
 

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import { z } from 'zod'
+import { durationMs } from '#lib/duration.ts'
 import type { KeyPath } from '#lib/key-lines.ts'
 import { path, says } from './key-meta.ts'
 import { type TrustSettings, trustKeys, trustSettings } from './trust-schema.ts'
@@ -70,6 +71,27 @@ export const imageTable = z
           'an array of absolute paths',
         ),
       ),
+    max_parallel_downloads: z
+      .int()
+      .min(1)
+      .max(64)
+      .default(6)
+      .meta(
+        says(
+          'How much is fetched at once, over all pulls: layers and, where fewer are left, parts of big ones. Each takes some 4 MiB of memory.',
+          'a number from 1 to 64',
+        ),
+      ),
+    pull_progress_timeout: z
+      .string()
+      .refine((value) => durationMs(value) !== undefined)
+      .default('5m')
+      .meta(
+        says(
+          'How long a pull may wait without a byte, over all endpoints and retries, before it is given up, however big the image is; "0" is for ever.',
+          'a duration in h, m, s and ms such as "5m" or "90s", or "0"',
+        ),
+      ),
   })
   .prefault({})
 
@@ -86,6 +108,9 @@ export interface ImageSettings {
   /** Undefined: the root directory. */
   readonly imageStore: string | undefined
   readonly additionalStores: readonly string[]
+  readonly maxParallelDownloads: number
+  /** 0: none. */
+  readonly pullProgressTimeoutMs: number
 }
 
 export function imageContradictions(root: string, file: z.infer<typeof imageTable>): [KeyPath, string][] {
@@ -104,4 +129,6 @@ export const imageSettings = (file: z.infer<typeof imageTable>): ImageSettings =
   format: file.format,
   imageStore: file.image_store && resolve(file.image_store),
   additionalStores: file.additional_stores.map((directory) => resolve(directory)),
+  maxParallelDownloads: file.max_parallel_downloads,
+  pullProgressTimeoutMs: durationMs(file.pull_progress_timeout) ?? 0,
 })

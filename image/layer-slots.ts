@@ -1,4 +1,7 @@
-/** How many layers are fetched at once: more only split the same network, and each costs memory. */
+/**
+ * How much is fetched at once: a slot each for a layer and, where fewer layers are left, for parts of big ones. More
+ * only split the same network, and each costs memory.
+ */
 export class LayerSlots {
   #free: number
   readonly #waiting: (() => void)[] = []
@@ -12,6 +15,17 @@ export class LayerSlots {
     signal.throwIfAborted()
     if (this.#free > 0) this.#free -= 1
     else await this.#turn(signal)
+    return this.#slot()
+  }
+
+  /** One that nobody waits for; undefined where there is none. */
+  takeIdle(): Disposable | undefined {
+    if (this.#free === 0) return undefined
+    this.#free -= 1
+    return this.#slot()
+  }
+
+  #slot(): Disposable {
     let held = true
     return {
       [Symbol.dispose]: () => {

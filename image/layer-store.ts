@@ -9,7 +9,7 @@ import type { LayerSource } from './image-source.ts'
 import type { LayerFormat } from './layer-format.ts'
 import { headersFileOf } from './layer-headers.ts'
 import type { LayerMounts } from './layer-mounts.ts'
-import { LayerSlots } from './layer-slots.ts'
+import type { LayerSlots } from './layer-slots.ts'
 import type { Trash } from './trash.ts'
 import type { UntarLimits } from './untar-messages.ts'
 import type { Unpacked, UntarPool } from './untar-pool.ts'
@@ -21,6 +21,8 @@ export interface LayerStoreOptions {
   readonly pool: Pick<UntarPool, 'untar'>
   readonly additional: Pick<AdditionalStores, 'layer'>
   readonly trash: Trash
+  /** One is taken for each layer that is fetched. */
+  readonly slots: LayerSlots
   readonly limits: UntarLimits
   /** Of layers that come from now on. */
   readonly format: LayerFormat
@@ -45,8 +47,6 @@ interface Ingest {
   isCommitted: boolean
 }
 
-const PARALLEL_LAYERS = 6
-
 /**
  * Unpacked layers, each once, whichever images have it: an overlayfs lower directory does not depend on those
  * below, so that its diff id alone names it.
@@ -56,7 +56,6 @@ const PARALLEL_LAYERS = 6
 export class LayerStore {
   readonly #options: LayerStoreOptions
   readonly #directory: string
-  readonly #slots = new LayerSlots(PARALLEL_LAYERS)
   readonly #ingests = new Map<string, Ingest>()
   /** How many claims want a layer to stay. */
   readonly #pins = new Map<string, number>()
@@ -188,7 +187,7 @@ export class LayerStore {
   }
 
   async #unpack(source: LayerSource, directory: string, signal: AbortSignal): Promise<Unpacked> {
-    using _slot = await this.#slots.take(signal)
+    using _slot = await this.#options.slots.take(signal)
     const { digest, diffId } = source
     const { format, limits } = this.#options
     const job = { directory, format, digest, diffId, limits }

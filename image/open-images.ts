@@ -14,6 +14,7 @@ import { createImageVolumes } from './image-volumes.ts'
 import type { LayerFormat } from './layer-format.ts'
 import { headersFileOf } from './layer-headers.ts'
 import { LayerMounts } from './layer-mounts.ts'
+import { LayerSlots } from './layer-slots.ts'
 import { LayerStore } from './layer-store.ts'
 import { fullName } from './reference.ts'
 import { createRootfs, type RootfsOptions } from './rootfs.ts'
@@ -42,6 +43,8 @@ export interface ImagesOptions extends Pick<RootfsOptions, 'mountPoint' | 'userH
   readonly localNames?: (reference: string) => readonly string[]
   readonly isPinned?: (names: readonly string[]) => boolean
   readonly limits?: UntarLimits
+  /** How many layers are fetched at once; 6 without. */
+  readonly slots?: LayerSlots | undefined
   /** Called before each step by name: for tests that stop there. */
   readonly atStep?: (step: string) => void
 }
@@ -66,6 +69,7 @@ export interface Images extends AsyncDisposable {
   settled(): Promise<void>
 }
 
+const PARALLEL_LAYERS = 6
 const defaultLimits: UntarLimits = { sizeBytes: 64 * 2 ** 30, entries: 2_000_000 }
 
 /**
@@ -76,7 +80,7 @@ const defaultLimits: UntarLimits = { sizeBytes: 64 * 2 ** 30, entries: 2_000_000
  *   root/trash/…     on its way out         root/images.db                          the records
  */
 export function openImages(options: ImagesOptions): Images {
-  const { root, containersRoot = root, records, log } = options
+  const { root, containersRoot = root, slots = new LayerSlots(PARALLEL_LAYERS), records, log } = options
   const rootfsDirectory = join(containersRoot, 'rootfs')
   for (const path of [join(root, 'layers'), rootfsDirectory])
     mkdirSync(path, { recursive: true, mode: 0o711 })
@@ -88,10 +92,9 @@ export function openImages(options: ImagesOptions): Images {
   const additional = readAdditionalStores(options.additional ?? [], log)
   const mounts = new LayerMounts({ directory: options.layerMountsDirectory, records, log })
   const layers = new LayerStore({
-    ...{ root, records, pool, additional, trash },
+    ...{ root, records, pool, additional, trash, mounts, slots },
     limits: options.limits ?? defaultLimits,
     format: options.format ?? 'overlay',
-    mounts,
     atStep: options.atStep ?? (() => {}),
   })
   for (const each of new Set([trash, containersTrash])) each.empty()

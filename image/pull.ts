@@ -11,6 +11,7 @@ import { authOfShortName, pullInTurn } from './pull-in-turn.ts'
 import type { PullObserver } from './pull-metrics.ts'
 import { PullProgress } from './pull-progress.ts'
 import { SharedCalls } from './pull-sharing.ts'
+import { PullWatch } from './pull-watch.ts'
 import { nameOf, type Reference } from './reference.ts'
 import { type RegistryOptions, RegistrySession } from './registry-session.ts'
 
@@ -84,15 +85,36 @@ async function openGuards(
   return new Map(await Promise.all(opened))
 }
 
+interface PullParts {
+  readonly progress: PullProgress
+  readonly guard: OpenGuard
+}
+
 async function pullOnce(
   reference: Reference,
   auth: RequestAuth | undefined,
-  { store, registry, platform, log }: PullDependencies,
-  { progress, guard }: { readonly progress: PullProgress; readonly guard: OpenGuard },
+  dependencies: PullDependencies,
+  parts: PullParts,
   signal: AbortSignal,
 ): Promise<string> {
-  using session = new RegistrySession(reference, auth, registry, log, signal)
-  const digest = await session.resolve(signal)
+  const { registry, log } = dependencies
+  using watch = new PullWatch(registry.progressTimeoutMs ?? 0, signal)
+  try {
+    using session = new RegistrySession(reference, auth, registry, log, watch.signal)
+    return await pullFrom(session, reference, dependencies, { ...parts, watch })
+  } catch (thrown) {
+    throw withName(watch.explain(thrown), nameOf(reference))
+  }
+}
+
+async function pullFrom(
+  session: RegistrySession,
+  reference: Reference,
+  { store, platform }: PullDependencies,
+  { progress, guard, watch }: PullParts & { readonly watch: PullWatch },
+): Promise<string> {
+  const { signal } = watch
+  const digest = await watch.step('the manifest', session.resolve(signal))
   const names = {
     tags: reference.tagged === undefined ? [] : [reference.tagged],
     digests: [`${reference.name}@${digest}`],
@@ -100,16 +122,15 @@ async function pullOnce(
   const present = store.find(`${reference.name}@${digest}`)
   const isNamed = present !== undefined && names.tags.every((tag) => present.tags.includes(tag))
   if (isNamed && (await guard.admits(present.id, `${reference.name}@${digest}`))) return present.id
-  try {
-    const { manifest, manifestDigest } = await chooseManifest(session, digest, platform, signal)
-    const keepProof = await guard.check(session, [digest, manifestDigest], signal)
-    const source = await toSource(session, manifest, platform, progress, signal)
-    const id = await store.add({ ...source, ...names, manifestDigest }, signal)
-    keepProof(id)
-    return id
-  } catch (thrown) {
-    throw withName(thrown, nameOf(reference))
-  }
+  const chosen = chooseManifest(session, digest, platform, signal)
+  const { manifest, manifestDigest } = await watch.step('the manifest', chosen)
+  const checked = guard.check(session, [digest, manifestDigest], signal)
+  const keepProof = await watch.step('the signatures', checked)
+  const config = await watch.step('the config', session.config(manifest.config, signal))
+  const source = toSource({ session, manifest, config, progress, watch }, platform)
+  const id = await store.add({ ...source, ...names, manifestDigest }, signal)
+  keepProof(id)
+  return id
 }
 
 type ImageManifest = Extract<Manifest, { kind: 'image' }>
@@ -155,14 +176,18 @@ function chooseEntry(entries: readonly IndexEntry[], host: Platform): IndexEntry
   throw notForHost(host, [...offered].join(', ') || 'nothing')
 }
 
-async function toSource(
-  session: RegistrySession,
-  manifest: ImageManifest,
+interface SourceParts {
+  readonly session: RegistrySession
+  readonly manifest: ImageManifest
+  readonly config: Buffer
+  readonly progress: PullProgress
+  readonly watch: PullWatch
+}
+
+function toSource(
+  { session, manifest, config, progress, watch }: SourceParts,
   host: Platform,
-  progress: PullProgress,
-  signal: AbortSignal,
-): Promise<Pick<ImageSource, 'config' | 'layers'>> {
-  const config = await session.config(manifest.config, signal)
+): Pick<ImageSource, 'config' | 'layers'> {
   const { diffIds, platform } = parseImageConfig(config, progress.image)
   const built = {
     ...platform,
@@ -184,7 +209,7 @@ async function toSource(
       diffId: diffIds[index] ?? '',
       open: async (stop: AbortSignal) => {
         received(0)
-        return session.blob(layer, stop, received)
+        return watch.chunks(`layer ${layer.digest}`, session.blob(layer, stop, received))
       },
       arrived: () => progress.arrived(index),
     }

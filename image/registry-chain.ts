@@ -29,12 +29,14 @@ export class RegistryChain implements Disposable {
 
   /**
    * What the first endpoint with the capability answers. One that failed lately is passed over, and asked all the same
-   * when no other has it. Throws CriError that names every endpoint and why it failed, of the last one's kind.
+   * when no other has it. Throws CriError that names every endpoint and why it failed, of the last one's kind; those
+   * in `givenUp` are not asked.
    */
   async fromFirst<Result>(
     step: string,
     capability: 'canPull' | 'canResolve',
     attempt: (client: RegistryClient, isLast: boolean) => Promise<Result>,
+    givenUp: ReadonlyMap<object, RegistryFailure> = new Map(),
   ): Promise<Result> {
     const { name, log, observer } = this.#options
     const clients = this.#options.clients.filter(({ endpoint }) => endpoint[capability])
@@ -49,7 +51,7 @@ export class RegistryChain implements Disposable {
       }
     }
     const passedOver: RegistryClient[] = []
-    for (const client of clients) {
+    for (const client of clients.filter((one) => !givenUp.has(one))) {
       const why = this.#skips(client, clients)
       if (why !== undefined) {
         passedOver.push(client)
@@ -68,7 +70,7 @@ export class RegistryChain implements Disposable {
     }
     throw this.allFailed(
       step,
-      clients.flatMap((client) => failures.get(client) ?? []),
+      clients.flatMap((client) => failures.get(client) ?? givenUp.get(client) ?? []),
     )
   }
 

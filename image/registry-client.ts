@@ -23,6 +23,7 @@ export interface RegistryClientOptions {
 }
 
 const LONGEST_TOKEN_BYTES = 1 << 20
+const USER_AGENT = { 'user-agent': 'cri-ts' }
 
 /** One endpoint of the distribution API (OCI distribution-spec), for the length of one pull of one repository. */
 export class RegistryClient implements Disposable {
@@ -63,7 +64,7 @@ export class RegistryClient implements Disposable {
     signal: AbortSignal,
   ): Promise<HttpResponse> {
     const url = this.#url(path)
-    const whole = { ...this.endpoint.headers, 'user-agent': 'cri-ts', ...headers } as OutgoingHttpHeaders
+    const whole = { ...this.endpoint.headers, ...USER_AGENT, ...headers } as OutgoingHttpHeaders
     return retrying(
       async () => {
         const response = await this.#authorized({ method, url, headers: whole }, signal)
@@ -73,6 +74,33 @@ export class RegistryClient implements Disposable {
       this.#retries,
       signal,
     )
+  }
+
+  /**
+   * The same of a URL that an earlier answer redirected to, without credentials and once only: undefined where the
+   * answer is none of success, such a URL may be good for a while only.
+   */
+  async requestOnce(
+    url: URL,
+    headers: OutgoingHttpHeaders,
+    signal: AbortSignal,
+  ): Promise<HttpResponse | undefined> {
+    try {
+      const response = await this.#send(
+        { method: 'GET', url, headers: { ...USER_AGENT, ...headers } },
+        signal,
+      )
+      if (response.status === 200 || response.status === 206) return response
+      response.body.destroy()
+    } catch (thrown) {
+      if (!(thrown instanceof RegistryFailure)) throw thrown
+    }
+    return undefined
+  }
+
+  /** Whether a URL is of another host than the endpoint's. */
+  isElsewhere(url: URL): boolean {
+    return url.host !== this.endpoint.root.host
   }
 
   get #retries(): RetryPolicy {
@@ -127,7 +155,7 @@ export class RegistryClient implements Disposable {
   async #askForToken(request: TokenRequest): Promise<string> {
     const { url, ...rest } = tokenHttpRequest(request)
     const own = isOwnHost(this.endpoint, url) ? this.endpoint.headers : {}
-    const headers = { ...own, 'user-agent': 'cri-ts', ...rest.headers } as OutgoingHttpHeaders
+    const headers = { ...own, ...USER_AGENT, ...rest.headers } as OutgoingHttpHeaders
     const response = await this.#send({ ...rest, url, headers }, this.#signal)
     if (response.status !== 200)
       throw await statusFailure(response, this.#connections, this.#auth.hint, this.#signal)

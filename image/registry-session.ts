@@ -2,10 +2,13 @@ import { createHash } from 'node:crypto'
 import { CriError } from '#lib/errors.ts'
 import type { Log } from '#lib/log.ts'
 import type { RequestAuth } from './auth-credentials.ts'
+import type { LayerSlots } from './layer-slots.ts'
 import { acceptedManifests, type Descriptor } from './manifest.ts'
 import { isDigest, type Reference } from './reference.ts'
 import type { Registries } from './registries.ts'
-import { type BlobPart, readBlob } from './registry-blob.ts'
+import { readBlob } from './registry-blob.ts'
+import type { BlobRequest, Span } from './registry-blob-fetch.ts'
+import { BlobParts } from './registry-blob-part.ts'
 import type { RegistryBreaker } from './registry-breaker.ts'
 import { RegistryChain } from './registry-chain.ts'
 import { RegistryClient, type RegistryClientOptions } from './registry-client.ts'
@@ -14,6 +17,10 @@ import { RegistryFailure, shownUrl } from './registry-failure.ts'
 export interface RegistryOptions extends RegistryClientOptions {
   readonly registries: Registries
   readonly breaker: RegistryBreaker
+  /** Shared with the store: what it leaves idle fetches parts of big layers. Without, one part comes at a time. */
+  readonly slots?: LayerSlots | undefined
+  /** A pull is given up when no byte came for so long, see PullWatch; 0 or left out: never. */
+  readonly progressTimeoutMs?: number
 }
 
 export interface FetchedManifest {
@@ -112,27 +119,34 @@ export class RegistrySession implements Disposable {
   }
 
   /** The bytes of a blob, unverified; where the connection breaks off it goes on, at another endpoint if need be. */
-  async *blob(
-    { digest, sizeBytes }: Descriptor,
+  blob(
+    blob: Descriptor,
     signal: AbortSignal,
     onReceived: (receivedBytes: number) => void = () => {},
   ): AsyncGenerator<Uint8Array> {
-    const step = `fetch layer ${digest}`
+    const { retries, observer, slots } = this.#options
     let host = ''
-    const onRetry = () => this.#options.observer?.retried(host)
-    const open = (offset: number): Promise<BlobPart> =>
-      this.#chain.fromFirst(step, 'canPull', async (client) => {
-        host = client.endpoint.root.host
-        const range = offset === 0 ? {} : { range: `bytes=${offset}-` }
-        const response = await client.request('GET', `blobs/${digest}`, range, signal)
-        const from = offsetOf(response.headers['content-range'])
-        return { url: response.url, offset: from, bytes: client.read(response, signal) }
-      })
-    try {
-      yield* readBlob(open, sizeBytes, { ...this.#options.retries, onRetry }, signal, onReceived)
-    } catch (thrown) {
-      throw thrown instanceof RegistryFailure ? this.#chain.allFailed(step, [thrown]) : thrown
+    const parts = new Map<RegistryClient, BlobParts>()
+    const ask = (client: RegistryClient, span: Span, stop: AbortSignal) => {
+      host = client.endpoint.root.host
+      const of = parts.get(client) ?? new BlobParts(client, blob)
+      parts.set(client, of)
+      return of.open(span, stop)
     }
+    const open: BlobRequest['open'] = (span, givenUp, stop) => {
+      const step = `fetch layer ${blob.digest}`
+      return this.#chain.fromFirst(step, 'canPull', (client) => ask(client, span, stop), givenUp)
+    }
+    return readBlob(
+      {
+        sizeBytes: blob.sizeBytes,
+        open,
+        retries: { ...retries, onRetry: () => observer?.retried(host) },
+        takeSlot: () => slots?.takeIdle(),
+        onReceived,
+      },
+      signal,
+    )
   }
 
   [Symbol.dispose](): void {
@@ -180,10 +194,6 @@ export class RegistrySession implements Disposable {
 }
 
 const digestOf = (content: Buffer): string => `sha256:${createHash('sha256').update(content).digest('hex')}`
-
-/** Of a partial answer; 0 where the whole comes. */
-const offsetOf = (contentRange: string | undefined): number =>
-  Number(/^bytes (\d+)-/.exec(contentRange ?? '')?.[1] ?? 0)
 
 const isMissing = (thrown: unknown): boolean =>
   thrown instanceof RegistryFailure && (thrown.kind === 'not-found' || thrown.unsupported)

@@ -28,7 +28,7 @@ export async function statusFailure(
       kind,
       passing: status === 429 || status === 408 || (status >= 500 && status !== 501),
       broken: status >= 500 && status !== 501,
-      unsupported: status === 405 || status === 501,
+      unsupported: status === 405 || status === 416 || status === 501,
       retryAfterMs,
     },
   )
@@ -52,6 +52,7 @@ const meanings: { readonly [status: number]: string } = {
   403: 'not allowed',
   404: 'not found',
   408: 'timed out',
+  416: 'no such range',
   429: 'too many requests',
   500: 'internal error of the registry',
   502: 'bad gateway',
