@@ -70,7 +70,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   const watcher = stack.use(new ProcessWatcher())
   const run = (command: Command) => runCommand(watcher, command)
   const records = stack.adopt(openRecords(paths.recordsDatabase), (store) => store.close())
-  const registry = openRegistries(config.image, clock)
+  const registry = openRegistries(config.image, { run, clock, log })
   const { images, guard } = await openStore({ config, paths, run, stack, clock, registry, ...options })
   const handlers = await findHandlers(config.runtime.handlers, run)
   const host = readHostFacts(config.runtime.cgroupDriver)

@@ -32,7 +32,11 @@ export function readCredentials(auth: RequestAuth | undefined): Credentials {
   if (auth.registryToken !== '') return { kind: 'registry-token', token: auth.registryToken }
   if (auth.username !== '') return { kind: 'basic', username: auth.username, password: auth.password }
   if (auth.identityToken !== '') return { kind: 'identity-token', token: auth.identityToken }
-  if (auth.auth !== '') return decodeBasic(auth.auth)
+  if (auth.auth !== '') {
+    const decoded = decodeBasic(auth.auth)
+    if (decoded !== undefined) return decoded
+    throw invalidArgument('the credentials\' field auth is not the base64 of "username:password"')
+  }
   if (auth.password !== '') throw invalidArgument('the credentials have a password, but no user name')
   return anonymous
 }
@@ -48,12 +52,11 @@ export function areFor(endpoint: URL, registry: string, serverAddress: string): 
 /** `https://index.docker.io/v1/`, `host:5000/path` or `host`: the host and port. */
 const hostOfAddress = (address: string): string => address.replace(/^https?:\/\//i, '').replace(/\/.*$/s, '')
 
-function decodeBasic(encoded: string): Credentials {
+/** The base64 of `username:password`; undefined for anything else. */
+export function decodeBasic(encoded: string): Extract<Credentials, { kind: 'basic' }> | undefined {
   // Docker pads the decoded text with NUL.
   const decoded = Buffer.from(encoded, 'base64').toString('utf8').replace(/\0+$/, '')
   const colon = decoded.indexOf(':')
-  if (colon === -1 || !/^[A-Za-z0-9+/_-]+={0,2}$/.test(encoded.trim())) {
-    throw invalidArgument('the credentials\' field auth is not the base64 of "username:password"')
-  }
+  if (colon === -1 || !/^[A-Za-z0-9+/_-]+={0,2}$/.test(encoded.trim())) return undefined
   return { kind: 'basic', username: decoded.slice(0, colon), password: decoded.slice(colon + 1) }
 }

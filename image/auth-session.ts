@@ -1,32 +1,43 @@
 import type { Challenge } from './auth-challenge.ts'
 import { anonymous, areFor, type Credentials, type RequestAuth, readCredentials } from './auth-credentials.ts'
+import type { AuthLookup } from './auth-sources.ts'
 import { basicHeader, type TokenRequest } from './auth-token.ts'
 import type { RegistryEndpoint } from './registry-endpoint.ts'
 import { RegistryFailure, shownUrl } from './registry-failure.ts'
 
+/** Where a pull has its credentials from: its request, else what the host keeps. */
+export interface PullAuth {
+  readonly request: RequestAuth | undefined
+  readonly kept: AuthLookup
+}
+
 interface Target {
   readonly endpoint: RegistryEndpoint
   readonly registry: string
-  readonly auth: RequestAuth | undefined
+  readonly auth: PullAuth
   readonly fetchToken: (request: TokenRequest) => Promise<string>
 }
 
 /** How one pull authorizes itself at one endpoint. Answers a challenge once and goes on with what came of it. */
 export class AuthSession {
   readonly #target: Target
-  readonly #credentials: Credentials
+  /** The request's, where they are for this endpoint. */
+  readonly #given: Credentials
   readonly #withheld: boolean
+  #used: { readonly credentials: Credentials; readonly source: string } | undefined
   #header: string | undefined
   #renewal: Promise<string> | undefined
 
   /** Throws invalid-argument when the request's credentials cannot be read. */
   constructor(target: Target) {
-    const given = readCredentials(target.auth)
-    const allowed = areFor(target.endpoint.root, target.registry, target.auth?.serverAddress ?? '')
+    const { request } = target.auth
+    const given = readCredentials(request)
+    const allowed = areFor(target.endpoint.root, target.registry, request?.serverAddress ?? '')
     this.#target = target
-    this.#credentials = allowed ? given : anonymous
+    this.#given = allowed ? given : anonymous
     this.#withheld = !allowed && given.kind !== 'anonymous'
-    if (this.#credentials.kind === 'registry-token') this.#header = `Bearer ${this.#credentials.token}`
+    if (this.#given.kind === 'registry-token') this.#header = `Bearer ${this.#given.token}`
+    if (this.#given.kind !== 'anonymous') this.#used = { credentials: this.#given, source: 'the request' }
   }
 
   /** The Authorization header; undefined as long as nobody asked for one. */
@@ -48,26 +59,39 @@ export class AuthSession {
   }
 
   async #renew(challenges: readonly Challenge[], refused: string | undefined): Promise<string> {
+    const credentials = await this.#credentials()
+    if (credentials.kind === 'registry-token') {
+      if (refused !== undefined) throw this.#refusal('the registry token was refused')
+      return `Bearer ${credentials.token}`
+    }
     const bearer = challenges.find(({ scheme }) => scheme === 'bearer')
-    if (this.#credentials.kind === 'registry-token') throw this.#refusal('the registry token was refused')
-    if (bearer !== undefined) return `Bearer ${await this.#target.fetchToken(this.#tokenRequest(bearer))}`
+    if (bearer !== undefined) {
+      return `Bearer ${await this.#target.fetchToken(this.#tokenRequest(bearer, credentials))}`
+    }
     const basic = challenges.find(({ scheme }) => scheme === 'basic')
     if (basic === undefined) {
       const asked = challenges.map(({ scheme }) => scheme).join(', ') || 'nothing'
       throw this.#refusal(`it asks for authorization by ${asked}: only Basic and Bearer are known`)
     }
-    if (this.#credentials.kind !== 'basic') throw this.#refusal('it asks for a user name and password')
+    if (credentials.kind !== 'basic') throw this.#refusal('it asks for a user name and password')
     if (refused !== undefined) throw this.#refusal('the user name and password were refused')
-    return basicHeader(this.#credentials)
+    return basicHeader(credentials)
   }
 
-  #tokenRequest({ parameters }: Challenge): TokenRequest {
+  /** Those that the host keeps are looked for when the endpoint asks for some: a helper may take its time. */
+  async #credentials(): Promise<Credentials> {
+    const { auth, endpoint } = this.#target
+    this.#used ??= (await auth.kept.find(endpoint)) ?? { credentials: anonymous, source: '' }
+    return this.#used.credentials
+  }
+
+  #tokenRequest({ parameters }: Challenge, credentials: Credentials): TokenRequest {
     const { endpoint } = this.#target
     const realm = URL.parse(parameters.get('realm') ?? '', endpoint.root)
     if (realm === null || !/^https?:$/.test(realm.protocol) || realm.username !== '') {
       throw this.#refusal('the realm of its Bearer challenge is no http or https URL')
     }
-    if (this.#credentials.kind !== 'anonymous' && realm.protocol === 'http:' && !this.#mayGoInClear(realm)) {
+    if (credentials.kind !== 'anonymous' && realm.protocol === 'http:' && !this.#mayGoInClear(realm)) {
       throw this.#refusal(
         `its token server ${shownUrl(realm)} is not secured: credentials are not sent there`,
       )
@@ -76,7 +100,7 @@ export class AuthSession {
       realm,
       service: parameters.get('service'),
       scope: parameters.get('scope') ?? `repository:${endpoint.repository}:pull`,
-      credentials: this.#credentials,
+      credentials,
     }
   }
 
@@ -94,13 +118,11 @@ export class AuthSession {
 
   /** With what the endpoint was asked, said beside its refusals. */
   get hint(): string {
+    if (this.#used !== undefined && this.#used.source !== '')
+      return ` (with the credentials of ${this.#used.source})`
     const { auth, registry } = this.#target
-    if (this.#withheld) {
-      const address = (auth?.serverAddress || registry).replace(/^(https?:\/\/)?[^/]*@/, '$1')
-      return ` (the credentials are for ${address} and are sent to no other host; a mirror's own go into its header in hosts.toml)`
-    }
-    return this.#credentials.kind === 'anonymous'
-      ? ' (the request has no credentials for it)'
-      : ' (with the credentials of the request)'
+    if (!this.#withheld) return ' (neither the request nor an auth file of this host has credentials for it)'
+    const address = (auth.request?.serverAddress || registry).replace(/^(https?:\/\/)?[^/]*@/, '$1')
+    return ` (the credentials are for ${address} and are sent to no other host; a mirror's own go into auth.json, or into its header in hosts.toml)`
   }
 }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { CriError } from '#lib/errors.ts'
 import type { Log } from '#lib/log.ts'
 import type { RequestAuth } from './auth-credentials.ts'
+import type { PullAuth } from './auth-session.ts'
 import { parseImageConfig } from './image-config.ts'
 import type { ImageSource, ImageStore } from './image-source.ts'
 import { type IndexEntry, type Manifest, parseManifest } from './manifest.ts'
@@ -12,7 +13,7 @@ import type { PullObserver } from './pull-metrics.ts'
 import { PullProgress } from './pull-progress.ts'
 import { SharedCalls } from './pull-sharing.ts'
 import { PullWatch } from './pull-watch.ts'
-import { nameOf, type Reference } from './reference.ts'
+import { nameOf, parseReference, type Reference } from './reference.ts'
 import { type RegistryOptions, RegistrySession } from './registry-session.ts'
 
 export interface PullDependencies {
@@ -26,7 +27,7 @@ export interface PullDependencies {
 }
 
 export interface PullOptions {
-  /** Of the pod that it is for: it may have a policy of its own. */
+  /** Of the pod that it is for: it may have a policy and credentials of its own. */
   readonly namespace?: string
   /** Is handed the pull's progress as soon as that has begun; of a pull that is joined, how far it is already. */
   readonly watch?: (progress: PullProgress) => void
@@ -56,16 +57,17 @@ export function imagePuller({ observer, ...given }: PullDependencies): ImagePull
     async pull(text, auth, signal, { watch = () => {}, namespace = '' } = {}) {
       const { references, resolvedBy } = dependencies.registry.registries.fullNames(text)
       const names = references.map(nameOf)
-      const credentials = resolvedBy === '' ? auth : authOfShortName(auth)
+      const request = resolvedBy === '' ? auth : authOfShortName(auth)
+      const kept = registry.auths.open(parseReference(text).name, namespace)
       const { guard } = dependencies
       const guards =
         guard === undefined ? new Map<Reference, OpenGuard>() : await openGuards(references, namespace, guard)
-      const key = `${names.join(' ')} ${[...guards.values()].map((guard) => guard.key).join(' ')} ${fingerprint(credentials)}`
+      const key = `${names.join(' ')} ${[...guards.values()].map((guard) => guard.key).join(' ')} ${fingerprint(request)} ${kept.key}`
       const start = (shared: AbortSignal) => {
         const about = new PullProgress(names[0] ?? text, observer?.received)
         const result = pullInTurn(text, references, (reference) => {
           const of = { progress: about, guard: guards.get(reference) ?? noGuard }
-          return pullOnce(reference, credentials, dependencies, of, shared)
+          return pullOnce(reference, { request, kept }, dependencies, of, shared)
         })
         return { about, result: observer?.observed(result, about) ?? result }
       }
@@ -92,7 +94,7 @@ interface PullParts {
 
 async function pullOnce(
   reference: Reference,
-  auth: RequestAuth | undefined,
+  auth: PullAuth,
   dependencies: PullDependencies,
   parts: PullParts,
   signal: AbortSignal,

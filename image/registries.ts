@@ -31,6 +31,8 @@ export interface Registries {
    */
   localNames(text: string): readonly string[]
   routes(reference: Reference): ImageRoutes
+  /** Where credentials are looked for: `containers-auth.json`, and helpers by name. */
+  credentialHelpers(): readonly string[]
 }
 
 /** Which names an image has: by registries.conf. How a name's host is reached: by certs.d (docs/decisions/0016). */
@@ -39,6 +41,7 @@ export function createRegistries(options: RegistriesOptions): Registries {
   const endpointsOf: HostEndpoints = hostEndpoints(options.directories)
   return {
     fullNames: (text) => fullNames(text, conf()),
+    credentialHelpers: () => conf().credentialHelpers,
     localNames(text) {
       const own = parseReference(text)
       return [...new Set([...configuredNames(text, conf), own].map(nameOf))]

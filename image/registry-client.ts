@@ -1,7 +1,6 @@
 import type { OutgoingHttpHeaders } from 'node:http'
 import { parseChallenges } from './auth-challenge.ts'
-import type { RequestAuth } from './auth-credentials.ts'
-import { AuthSession } from './auth-session.ts'
+import { AuthSession, type PullAuth } from './auth-session.ts'
 import { readToken, type TokenRequest, tokenHttpRequest } from './auth-token.ts'
 import type { RegistryObserver } from './pull-metrics.ts'
 import type { Reference } from './reference.ts'
@@ -37,7 +36,7 @@ export class RegistryClient implements Disposable {
   constructor(
     endpoint: RegistryEndpoint,
     reference: Reference,
-    auth: RequestAuth | undefined,
+    auth: PullAuth,
     options: RegistryClientOptions,
     signal: AbortSignal,
   ) {

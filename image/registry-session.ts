@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 import { CriError } from '#lib/errors.ts'
 import type { Log } from '#lib/log.ts'
-import type { RequestAuth } from './auth-credentials.ts'
+import type { PullAuth } from './auth-session.ts'
+import type { AuthSources } from './auth-sources.ts'
 import type { LayerSlots } from './layer-slots.ts'
 import { acceptedManifests, type Descriptor } from './manifest.ts'
 import { isDigest, type Reference } from './reference.ts'
@@ -16,6 +17,7 @@ import { RegistryFailure, shownUrl } from './registry-failure.ts'
 
 export interface RegistryOptions extends RegistryClientOptions {
   readonly registries: Registries
+  readonly auths: AuthSources
   readonly breaker: RegistryBreaker
   /** Shared with the store: what it leaves idle fetches parts of big layers. Without, one part comes at a time. */
   readonly slots?: LayerSlots | undefined
@@ -43,13 +45,7 @@ export class RegistrySession implements Disposable {
   readonly #manifests = new Map<string, FetchedManifest>()
 
   /** `signal` ends the pull. Throws failed-precondition where the configuration has a mistake. */
-  constructor(
-    reference: Reference,
-    auth: RequestAuth | undefined,
-    options: RegistryOptions,
-    log: Log,
-    signal: AbortSignal,
-  ) {
+  constructor(reference: Reference, auth: PullAuth, options: RegistryOptions, log: Log, signal: AbortSignal) {
     const { endpoints, blocked } = options.registries.routes(reference)
     const clients = endpoints.map(
       (endpoint) => new RegistryClient(endpoint, reference, auth, options, signal),

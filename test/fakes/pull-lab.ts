@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'vitest'
 import type { RequestAuth } from '#image/auth-credentials.ts'
+import type { AskHelper } from '#image/auth-helper.ts'
+import { createAuthSources } from '#image/auth-sources.ts'
 import type { PullGuard } from '#image/policy-guard.ts'
 import { type ImagePuller, imagePuller } from '#image/pull.ts'
 import { pullMetrics } from '#image/pull-metrics.ts'
@@ -122,11 +124,7 @@ function quickPuller(
     platform: { os: 'linux', architecture: 'amd64', variant: '' },
     log: { debug: silent, info: silent, warn: silent, error: silent },
     registry: {
-      registries: createRegistries({
-        directories: [registriesDir],
-        registriesConf: join(registriesDir, 'registries.conf'),
-        recordedAliases: join(registriesDir, 'aliases.conf'),
-      }),
+      ...registriesIn(registriesDir),
       breaker: new RegistryBreaker(clock),
       timeouts: { connectMs: 5000, responseMs: 300, stallMs: 300 },
       retries: {
@@ -137,4 +135,21 @@ function quickPuller(
       },
     },
   })
+}
+
+/** What the files in a directory say: hosts.toml below it, registries.conf, auth.json, and namespaced/. */
+export function registriesIn(directory: string, ask: AskHelper = async () => undefined) {
+  const registries = createRegistries({
+    directories: [directory],
+    registriesConf: join(directory, 'registries.conf'),
+    recordedAliases: join(directory, 'aliases.conf'),
+  })
+  const auths = createAuthSources({
+    files: [join(directory, 'auth.json')],
+    namespacedDirectory: join(directory, 'namespaced'),
+    order: () => registries.credentialHelpers(),
+    ask,
+    log: { debug() {}, info() {}, warn() {}, error() {} },
+  })
+  return { registries, auths }
 }

@@ -5,12 +5,11 @@ import { expect, test } from 'vitest'
 import type { RequestAuth } from '#image/auth-credentials.ts'
 import { hostPlatform } from '#image/platform.ts'
 import { imagePuller } from '#image/pull.ts'
-import { createRegistries } from '#image/registries.ts'
 import { RegistryBreaker } from '#image/registry-breaker.ts'
 import { DEFAULT_TIMEOUTS } from '#image/registry-http.ts'
 import { DEFAULT_RETRIES } from '#image/registry-retry.ts'
 import { describeError } from '#lib/errors.ts'
-import { noAuth } from '#test/fakes/pull-lab.ts'
+import { noAuth, registriesIn } from '#test/fakes/pull-lab.ts'
 import { type BuiltImage, buildImage } from '#test/fixtures/image.ts'
 import { openImageLab } from '#test/fixtures/image-lab.ts'
 import { type RegistryOptions, startRegistry, type TestRegistry } from './registry.ts'
@@ -37,11 +36,7 @@ async function registryLab(options: RegistryOptions = {}) {
     platform: hostPlatform(),
     log: { debug: silent, info: silent, warn: silent, error: silent },
     registry: {
-      registries: createRegistries({
-        directories: [registriesDir],
-        registriesConf: join(registriesDir, 'registries.conf'),
-        recordedAliases: join(registriesDir, 'aliases.conf'),
-      }),
+      ...registriesIn(registriesDir),
       breaker: new RegistryBreaker({ nowNs: () => '0' }),
       timeouts: DEFAULT_TIMEOUTS,
       retries: DEFAULT_RETRIES,
