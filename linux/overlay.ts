@@ -109,7 +109,7 @@ function mountByContext(
     context.set('upperdir', value(layers.upper))
     context.set('workdir', value(layers.work))
   }
-  for (const [key, setting] of CONFINED) context.set(key, setting)
+  for (const [key, setting] of [...CONFINED, ...numbering(layers)]) context.set(key, setting)
   if (layers.selinuxLabel !== undefined) context.set('context', layers.selinuxLabel)
   for (const flag of extra) context.set(flag)
   context.mountOn(target, flags)
@@ -150,12 +150,22 @@ const CONFINED = [
   ['redirect_dir', 'nofollow'],
 ] as const
 
+/**
+ * Layers of several file systems need it for what one has by itself: all files are on one device for `du -x` and its
+ * like, and keep their inode number when they are copied up.
+ */
+function numbering(layers: OverlayLayers | ReadonlyLayers): readonly (readonly [string, string])[] {
+  const directories = 'upper' in layers ? [...layers.lower, layers.upper] : layers.lower
+  const devices = new Set(directories.map((path) => statSync(path, { throwIfNoEntry: false })?.dev))
+  return devices.size > 1 ? [['xino', 'on']] : []
+}
+
 /** As mount(2) takes them. */
 export function overlayOptions(layers: OverlayLayers | ReadonlyLayers, extra: readonly string[]): string {
   return [
     `lowerdir=${layers.lower.map(escaped).join(':')}`,
     ...('upper' in layers ? [`upperdir=${escaped(layers.upper)}`, `workdir=${escaped(layers.work)}`] : []),
-    ...CONFINED.map(([key, setting]) => `${key}=${setting}`),
+    ...[...CONFINED, ...numbering(layers)].map(([key, setting]) => `${key}=${setting}`),
     // In quotes, for the commas between its categories.
     ...(layers.selinuxLabel === undefined ? [] : [`context="${layers.selinuxLabel}"`]),
     ...extra,
