@@ -5,11 +5,13 @@ import type { Config } from '#config/config.ts'
 import type { ImageStore } from '#image/image-source.ts'
 import { importImages } from '#image/import.ts'
 import type { Images } from '#image/open-images.ts'
+import { hostPlatform, type Platform, parsePlatform } from '#image/platform.ts'
 import type { ImagePuller } from '#image/pull.ts'
 import type { Log } from '#lib/log.ts'
 import type { Metrics } from '#lib/metrics.ts'
 
 export interface CliServerOptions {
+  readonly config: Config
   readonly store: ImageStore
   readonly puller: ImagePuller
   readonly images: Pick<Images, 'temporaryDirectory'>
@@ -17,31 +19,34 @@ export interface CliServerOptions {
   readonly log: Log
 }
 
-/** Serves the command line's own calls on the admin socket: every group of them has its routes here. */
-export function serveCli(socketPath: string, options: CliServerOptions): Promise<AsyncDisposable> {
-  const routes: AdminRoutes = { ...imagesOf(options), ...metricsRoutes(options.metrics) }
-  return serveAdmin(socketPath, { routes, log: options.log })
+/**
+ * Serves the command line's own calls on the admin socket, every group of which has its routes here; and the metrics by
+ * TCP, where the configuration says so.
+ */
+export async function serveCli(socketPath: string, options: CliServerOptions): Promise<AsyncDisposable> {
+  await using stack = new AsyncDisposableStack()
+  const { config, metrics, log } = options
+  const routes: AdminRoutes = { ...imagesOf(options), ...metricsRoutes(metrics) }
+  stack.use(await serveAdmin(socketPath, { routes, log }))
+  if (config.metrics.address !== undefined) {
+    const { startMetricsServer } = await import('#admin/metrics-server.ts')
+    const server = stack.use(await startMetricsServer(config.metrics.address, metrics))
+    log.info({ url: server.url }, 'serving metrics')
+  }
+  return stack.move()
 }
 
-/** Serves the metrics by TCP where the configuration says so. */
-export async function serveMetrics(
-  { metrics: { address } }: Config,
-  metrics: Metrics,
-  log: Log,
-): Promise<AsyncDisposable | undefined> {
-  if (address === undefined) return undefined
-  const { startMetricsServer } = await import('#admin/metrics-server.ts')
-  const server = await startMetricsServer(address, metrics)
-  log.info({ url: server.url }, 'serving metrics')
-  return server
-}
+/** Those that images are pulled and imported for, the best first. */
+export const imagePlatforms = ({ image: { platforms } }: Config): readonly Platform[] =>
+  platforms.length > 0 ? platforms.map(parsePlatform) : [hostPlatform()]
 
-function imagesOf({ store, puller, images: { temporaryDirectory } }: CliServerOptions): AdminRoutes {
+function imagesOf({ config, store, puller, images: { temporaryDirectory } }: CliServerOptions): AdminRoutes {
   return imageRoutes({
     store,
     puller,
     async importArchive(path, name) {
-      const options = { temporaryDirectory, ...(name === undefined ? {} : { name }) }
+      const platforms = imagePlatforms(config)
+      const options = { temporaryDirectory, platforms, ...(name === undefined ? {} : { name }) }
       const imported = await importImages(store, path, options, new AbortController().signal)
       return imported.map(({ id, tags }) => ({ id, names: tags }))
     },

@@ -3,6 +3,7 @@ import type { Config } from '#config/config.ts'
 import type { AdditionalRoot } from '#image/additional-stores.ts'
 import { checkErofs } from '#image/erofs-support.ts'
 import { type Images, type ImagesOptions, openImages } from '#image/open-images.ts'
+import { pinnedBy } from '#image/pinned-images.ts'
 import type { PullGuard } from '#image/policy-guard.ts'
 import type { RegistryOptions } from '#image/registry-session.ts'
 import { lockDaemon } from '#linux/daemon-lock.ts'
@@ -55,6 +56,7 @@ export async function openStore({
       localNames: registry.registries.localNames,
       slots: registry.slots,
       format: config.image.format,
+      isPinned: pinnedBy(config.image.pinnedImages),
       atStep: atImageStep,
       additional: config.image.additionalStores.map((directory): AdditionalRoot => {
         const records = stack.use(openForeignImageRecords(join(directory, 'images.db')))

@@ -7,10 +7,8 @@ import { runtimeService } from '#cri/runtime-service/service.ts'
 import { startCriServer } from '#cri/server.ts'
 import { StartGate } from '#cri/start-gate.ts'
 import { type StreamingServer, startStreamingServer } from '#cri/streaming/server.ts'
-import { hostPlatform } from '#image/platform.ts'
-import { type ImagePuller, imagePuller, type PullDependencies } from '#image/pull.ts'
+import { imagePuller } from '#image/pull.ts'
 import { pullMetrics } from '#image/pull-metrics.ts'
-import type { RegistryOptions } from '#image/registry-session.ts'
 import { CriError, describeError } from '#lib/errors.ts'
 import type { Log } from '#lib/log.ts'
 import { Metrics } from '#lib/metrics.ts'
@@ -28,7 +26,7 @@ import type { Clock, RuntimePorts } from '#runtime/ports.ts'
 import { createRuntime, type Runtime } from '#runtime/runtime.ts'
 import { createPaths } from '#store/paths.ts'
 import { openRecords } from '#store/records.ts'
-import { serveCli, serveMetrics } from './daemon-admin.ts'
+import { imagePlatforms, serveCli } from './daemon-admin.ts'
 import { runtimeHandler } from './daemon-handlers.ts'
 import { openPorts } from './daemon-ports.ts'
 import { openRegistries } from './daemon-registries.ts'
@@ -94,12 +92,12 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
 
   const gate = new StartGate()
   const status = daemonStatus({
-    ...{ config, version, host, handlers, network: ports.network, records },
-    userNamespaceProblem: problem,
+    ...{ config, version, host, handlers, network: ports.network, records, userNamespaceProblem: problem },
   })
   const store = wrap('images', images.store)
   const metrics = new Metrics()
-  const puller = openPuller(registry, { store, guard, observer: pullMetrics(metrics), log })
+  const platforms = imagePlatforms(config)
+  const puller = imagePuller({ store, registry, platforms, guard, observer: pullMetrics(metrics), log })
   const streaming = stack.use(await openStreaming(config, runtime, log))
   await removeStaleSocket(config.listen)
   const server = await startCriServer({
@@ -115,8 +113,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   await Promise.all([runtime.recover(), loadAppArmor(config, ports.apparmor, log)])
   for (const what of records.setAside())
     log.error({ record: what }, 'a record cannot be read and was set aside')
-  stack.use(await serveCli(paths.adminSocket, { store, puller, images, metrics, log }))
-  stack.use(await serveMetrics(config, metrics, log))
+  stack.use(await serveCli(paths.adminSocket, { config, store, puller, images, metrics, log }))
   const retries = setInterval(() => void runtime.retryUnfinished(), RETRY_INTERVAL_MS)
   stack.defer(() => clearInterval(retries))
   gate.open()
@@ -160,17 +157,6 @@ function openStreaming({ streaming }: Config, runtime: Runtime, log: Log): Promi
       certificates: certificateFiles(tls.certFile, tls.keyFile),
       minVersion: `TLSv${tls.minVersion}`,
     },
-  })
-}
-
-function openPuller(
-  registry: RegistryOptions,
-  parts: Pick<PullDependencies, 'store' | 'guard' | 'observer' | 'log'>,
-): ImagePuller {
-  return imagePuller({
-    ...parts,
-    registry,
-    platform: hostPlatform(),
   })
 }
 

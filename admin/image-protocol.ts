@@ -2,7 +2,7 @@ import { z } from 'zod'
 
 /**
  *   POST   /v1/images/import?name=NAME  {"path": "/an/archive.tar"}     → [{id, names}]
- *   POST   /v1/images/pull              {reference, auth?}               → lines: {layers} as they change, then {id}
+ *   POST   /v1/images/pull              {reference, auth?, platform?}    → lines: {layers} as they change, then {id}
  *   GET    /v1/images                                                    → [{id, tags, digests, sizeBytes}]
  *   GET    /v1/images/one?reference=R                                    → {id, tags, …, config}
  *   DELETE /v1/images/one?reference=R                                    → {id, tags, digests}
@@ -17,6 +17,8 @@ export const importRequest = z.strictObject({ path: z.string().regex(/^\/[^\0]+$
 export const pullRequest = z.strictObject({
   reference: z.string(),
   auth: z.strictObject({ username: z.string(), password: z.string() }).optional(),
+  /** os/architecture[/variant] */
+  platform: z.string().optional(),
 })
 
 export const importedImages = z.array(z.object({ id: z.string(), names: z.array(z.string()) }))

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { findImage } from '#image/find-image.ts'
 import type { ImageRecord, ImageStore } from '#image/image-source.ts'
-import { describePlatform } from '#image/platform.ts'
+import { describePlatform, parsePlatform } from '#image/platform.ts'
 import type { ImagePuller } from '#image/pull.ts'
 import type { LayerProgress, PullProgress } from '#image/pull-progress.ts'
 import { CriError, invalidArgument } from '#lib/errors.ts'
@@ -72,14 +72,19 @@ function details({ diffIds, pulledAtNs, platform, ...image }: ImageRecord): obje
 
 /** A line for what has changed, a last one with the id. The caller's hang-up ends its part in the pull. */
 async function* pullLines(puller: ImagePuller, { body, signal }: AdminCall) {
-  const { reference, auth } = await body(pullRequest, '{reference, auth?: {username, password}}')
+  const { reference, auth, platform } = await body(pullRequest, PULL_BODY)
   let progress: PullProgress | undefined
   const credentials = auth && { ...NO_AUTH, ...auth }
   const watch = (begun: PullProgress) => {
     progress = begun
   }
   const ended = new AbortController()
-  const pulled = puller.pull(reference, credentials, signal, { watch }).finally(() => ended.abort())
+  const pulled = puller
+    .pull(reference, credentials, signal, {
+      watch,
+      platform: platform === undefined ? undefined : parsePlatform(platform),
+    })
+    .finally(() => ended.abort())
   // It is awaited at the end; meanwhile it may fail.
   pulled.catch(() => {})
   const told: LayerProgress[] = []
@@ -90,6 +95,8 @@ async function* pullLines(puller: ImagePuller, { body, signal }: AdminCall) {
   }
   yield { id: await pulled }
 }
+
+const PULL_BODY = '{reference, auth?: {username, password}, platform?: "os/architecture"}'
 
 const NO_AUTH = {
   username: '',

@@ -15,6 +15,7 @@ export function addImagesCommands(program: Command, context: CliContext): void {
     .description('pull an image from its registry; its id is printed, progress goes to stderr')
     .argument('<image>', 'as a pod names it: registry.example/app:1, or with @sha256:…')
     .option('--creds-file <file>', 'user:password for the registry, in its first line; - is standard input')
+    .option('--platform <platform>', 'that one of image.platforms, rather than the best: linux/arm64')
     .option('-q, --quiet', 'no progress')
     .addHelpText('after', '\nCRI_TS_CREDS in the environment is the same as --creds-file.')
     .action(async (image: string, flags: PullFlags) => {

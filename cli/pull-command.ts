@@ -10,19 +10,20 @@ import { terminalPullProgress } from './terminal-pull-progress.ts'
 export interface PullFlags {
   readonly credsFile?: string
   readonly quiet?: true
+  readonly platform?: string
 }
 
 /** Pulls, shows how far that is, and prints the id. The end of this process gives the pull up, unless others want it. */
 export async function pullImage(
   client: ImageClient,
   reference: string,
-  { credsFile, quiet }: PullFlags,
+  { credsFile, quiet, platform }: PullFlags,
   host: Pick<CliHost, 'out' | 'err' | 'terminal' | 'environment'>,
 ): Promise<void> {
   const auth = await credentials(credsFile, host.environment['CRI_TS_CREDS'])
   const view = quiet ? NO_VIEW : viewOf(host, reference)
   try {
-    for await (const line of client.pull({ reference, ...(auth && { auth }) })) {
+    for await (const line of client.pull({ reference, auth, platform })) {
       if ('layers' in line) view.update(line.layers)
       else {
         view.finish()

@@ -22,6 +22,8 @@ test('an empty table [image] is the defaults', () => {
     additionalStores: [],
     maxParallelDownloads: 6,
     pullProgressTimeoutMs: 300_000,
+    platforms: [],
+    pinnedImages: [],
   })
 })
 
@@ -60,3 +62,10 @@ test('the image store is no additional one', () => {
   ])
   expect(contradictions({ image_store: '/a', additional_stores: ['/root'] })).toEqual([])
 })
+
+test.for([['linux/x86_64'], ['windows/amd64'], ['arm64'], ['linux/arm64/8']])(
+  'platforms %j are refused',
+  (platforms) => {
+    expect(imageTable.safeParse({ platforms }).success).toBe(false)
+  },
+)

@@ -5,6 +5,9 @@ import type { KeyPath } from '#lib/key-lines.ts'
 import { path, says } from './key-meta.ts'
 import { type TrustSettings, trustKeys, trustSettings } from './trust-schema.ts'
 
+/** In Go's words, as image indexes have them. */
+const PLATFORM = /^linux\/(?:386|amd64|arm|arm64|loong64|mips64le|ppc64le|riscv64|s390x)(?:\/v[0-9]+)?$/
+
 /** The table [image]. */
 export const imageTable = z
   .strictObject({
@@ -92,6 +95,24 @@ export const imageTable = z
           'a duration in h, m, s and ms such as "5m" or "90s", or "0"',
         ),
       ),
+    platforms: z
+      .array(z.string().regex(PLATFORM))
+      .default([])
+      .meta(
+        says(
+          "Platforms that images are pulled for, the best first; what is not this host's runs where binfmt_misc has an emulator for it, registered with the flag F (Debian's qemu-user-static does so).",
+          'an array of platforms such as ["linux/amd64", "linux/arm64"]; empty for this host\'s',
+        ),
+      ),
+    pinned_images: z
+      .array(z.string().regex(/^\S+$/))
+      .default([])
+      .meta(
+        says(
+          "Images that kubelet's garbage collection leaves alone, by tag or digest; * stands for anything, and a name without a tag is its latest.",
+          'an array of names such as "registry.example/base/*" or "*/pause*"',
+        ),
+      ),
   })
   .prefault({})
 
@@ -111,6 +132,9 @@ export interface ImageSettings {
   readonly maxParallelDownloads: number
   /** 0: none. */
   readonly pullProgressTimeoutMs: number
+  /** Empty: this host's. */
+  readonly platforms: readonly string[]
+  readonly pinnedImages: readonly string[]
 }
 
 export function imageContradictions(root: string, file: z.infer<typeof imageTable>): [KeyPath, string][] {
@@ -131,4 +155,6 @@ export const imageSettings = (file: z.infer<typeof imageTable>): ImageSettings =
   additionalStores: file.additional_stores.map((directory) => resolve(directory)),
   maxParallelDownloads: file.max_parallel_downloads,
   pullProgressTimeoutMs: durationMs(file.pull_progress_timeout) ?? 0,
+  platforms: file.platforms,
+  pinnedImages: file.pinned_images,
 })

@@ -6,7 +6,7 @@ import { parseImageConfig } from './image-config.ts'
 import type { ImageSource, LayerSource } from './image-source.ts'
 import type { Archive } from './import-archive.ts'
 import { createDecoder } from './layer-decoder.ts'
-import { describePlatform, type Platform, suitability } from './platform.ts'
+import { describePlatform, describePlatforms, type Platform, suitability } from './platform.ts'
 import { parseReference } from './reference.ts'
 
 const schema = z.array(
@@ -20,7 +20,7 @@ const schema = z.array(
 /** The images of what `docker save` writes (Docker image specification 1.2, manifest.json). */
 export async function dockerImages(
   archive: Archive,
-  platform: Platform,
+  platforms: readonly Platform[],
   signal: AbortSignal,
 ): Promise<readonly ImageSource[]> {
   const parsed = schema.safeParse(foreignJson(await archive.read('manifest.json')))
@@ -30,10 +30,10 @@ export async function dockerImages(
     const config = await archive.read(Config)
     const what = `an image in archive ${archive.path}`
     const { diffIds, platform: built } = parseImageConfig(config, what)
-    if (built.architecture !== '' && suitability(built, platform) === undefined) {
+    if (built.architecture !== '' && suitability(built, platforms) === undefined) {
       throw new CriError(
         'failed-precondition',
-        `${what} is for ${describePlatform(built)}, this host is ${describePlatform(platform)}`,
+        `${what} is for ${describePlatform(built)}, only ${describePlatforms(platforms)} are run here`,
       )
     }
     const names = Layers ?? []

@@ -6,18 +6,21 @@ import { parseImageConfig } from './image-config.ts'
 import type { ImageSource } from './image-source.ts'
 import type { Archive } from './import-archive.ts'
 import { type Descriptor, type Manifest, parseManifest } from './manifest.ts'
-import { describePlatform, type Platform, suitability } from './platform.ts'
+import { describePlatform, describePlatforms, type Platform, suitability } from './platform.ts'
 import { parseReference } from './reference.ts'
 
-/** The images of an OCI image layout (image-spec, image-layout.md) that suit `platform`. */
-export async function ociImages(archive: Archive, platform: Platform): Promise<readonly ImageSource[]> {
+/** The images of an OCI image layout (image-spec, image-layout.md) that suit `platforms`. */
+export async function ociImages(
+  archive: Archive,
+  platforms: readonly Platform[],
+): Promise<readonly ImageSource[]> {
   const parsed = indexSchema.safeParse(foreignJson(await archive.read('index.json')))
   if (!parsed.success)
     throw invalidArgument(`index.json in archive ${archive.path} is not an OCI image index`)
   const found = await Promise.all(
     parsed.data.manifests.map(async ({ annotations, size, ...entry }) => {
       const top = { ...entry, sizeBytes: size }
-      return await imageOf(archive, top, nameOf(archive, annotations), platform)
+      return await imageOf(archive, top, nameOf(archive, annotations), platforms)
     }),
   )
   const images = found.filter((image) => 'config' in image)
@@ -25,7 +28,7 @@ export async function ociImages(archive: Archive, platform: Platform): Promise<r
   const offered = found.flatMap((other) => ('config' in other ? [] : other.platforms))
   throw new CriError(
     'failed-precondition',
-    `archive ${archive.path} has no image for ${describePlatform(platform)}, it is for ${offered.join(', ')}`,
+    `archive ${archive.path} has no image for ${describePlatforms(platforms)}, it is for ${offered.join(', ')}`,
   )
 }
 
@@ -66,14 +69,14 @@ async function imageOf(
   archive: Archive,
   top: Descriptor,
   reference: ReturnType<typeof nameOf>,
-  platform: Platform,
+  platforms: readonly Platform[],
 ): Promise<ImageSource | Unsuitable> {
-  const chosen = await manifestFor(archive, top, platform, INDEX_DEPTH)
+  const chosen = await manifestFor(archive, top, platforms, INDEX_DEPTH)
   if ('platforms' in chosen) return chosen
   const { descriptor, manifest } = chosen
   const config = await readBlob(archive, manifest.config)
   const { diffIds, platform: built } = parseImageConfig(config, `an image in archive ${archive.path}`)
-  if (built.architecture !== '' && suitability(built, platform) === undefined) {
+  if (built.architecture !== '' && suitability(built, platforms) === undefined) {
     return { platforms: [describePlatform(built)] }
   }
   return {
@@ -95,7 +98,7 @@ async function imageOf(
 async function manifestFor(
   archive: Archive,
   top: Descriptor,
-  platform: Platform,
+  platforms: readonly Platform[],
   depth: number,
 ): Promise<Chosen | Unsuitable> {
   const manifest = parse(archive, await readBlob(archive, top), top)
@@ -104,12 +107,12 @@ async function manifestFor(
   const ranked = manifest.entries
     .map((entry) => ({
       entry,
-      rank: entry.platform === undefined ? 99 : suitability(entry.platform, platform),
+      rank: entry.platform === undefined ? 99 : suitability(entry.platform, platforms),
     }))
     .filter(({ rank }) => rank !== undefined)
     .toSorted((a, b) => (a.rank ?? 0) - (b.rank ?? 0))
   const best = ranked[0]?.entry
-  if (best !== undefined) return await manifestFor(archive, best, platform, depth - 1)
+  if (best !== undefined) return await manifestFor(archive, best, platforms, depth - 1)
   return {
     platforms: manifest.entries.flatMap(({ platform }) => (platform ? [describePlatform(platform)] : [])),
   }

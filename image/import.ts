@@ -11,7 +11,8 @@ export interface ImportOptions {
   readonly name?: string
   /** Where a compressed archive is unpacked meanwhile. */
   readonly temporaryDirectory: string
-  readonly platform?: Platform
+  /** Images for others are refused, the first is best; by default the host's. */
+  readonly platforms?: readonly Platform[]
 }
 
 export interface ImportedImage {
@@ -31,8 +32,8 @@ export async function importImages(
   signal: AbortSignal,
 ): Promise<readonly ImportedImage[]> {
   await using archive = await openArchive(path, options.temporaryDirectory, signal)
-  const platform = options.platform ?? hostPlatform()
-  const images = named(await imagesIn(archive, platform, signal), options.name, path)
+  const platforms = options.platforms ?? [hostPlatform()]
+  const images = named(await imagesIn(archive, platforms, signal), options.name, path)
   const imported: ImportedImage[] = []
   for (const image of images) imported.push({ id: await store.add(image, signal), tags: image.tags })
   return imported
@@ -41,11 +42,11 @@ export async function importImages(
 /** Newer versions of `docker save` write both forms: the OCI one says more. */
 async function imagesIn(
   archive: Archive,
-  platform: Platform,
+  platforms: readonly Platform[],
   signal: AbortSignal,
 ): Promise<readonly ImageSource[]> {
-  if (archive.has('index.json')) return await ociImages(archive, platform)
-  if (archive.has('manifest.json')) return await dockerImages(archive, platform, signal)
+  if (archive.has('index.json')) return await ociImages(archive, platforms)
+  if (archive.has('manifest.json')) return await dockerImages(archive, platforms, signal)
   throw invalidArgument(
     `${archive.path} holds no image: it has neither index.json (an OCI layout) nor manifest.json (docker save)`,
   )

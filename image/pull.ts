@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto'
-import { CriError } from '#lib/errors.ts'
+import { CriError, invalidArgument } from '#lib/errors.ts'
 import type { Log } from '#lib/log.ts'
 import type { RequestAuth } from './auth-credentials.ts'
 import type { PullAuth } from './auth-session.ts'
+import { chooseManifest, type ImageManifest, notWanted } from './choose-manifest.ts'
 import { parseImageConfig } from './image-config.ts'
-import type { ImageSource, ImageStore } from './image-source.ts'
-import { type IndexEntry, type Manifest, parseManifest } from './manifest.ts'
-import { describePlatform, type Platform, suitability } from './platform.ts'
+import type { ImageRecord, ImageSource, ImageStore } from './image-source.ts'
+import { describePlatform, describePlatforms, filledIn, type Platform, suitability } from './platform.ts'
 import { noGuard, type OpenGuard, type PullGuard } from './policy-guard.ts'
 import { authOfShortName, pullInTurn } from './pull-in-turn.ts'
 import type { PullObserver } from './pull-metrics.ts'
@@ -19,7 +19,8 @@ import { type RegistryOptions, RegistrySession } from './registry-session.ts'
 export interface PullDependencies {
   readonly store: Pick<ImageStore, 'add' | 'find'>
   readonly registry: RegistryOptions
-  readonly platform: Platform
+  /** Images for others are refused; the first is best. */
+  readonly platforms: readonly Platform[]
   readonly log: Log
   /** Left out: whatever the registry has is accepted. */
   readonly guard?: PullGuard
@@ -31,6 +32,8 @@ export interface PullOptions {
   readonly namespace?: string
   /** Is handed the pull's progress as soon as that has begun; of a pull that is joined, how far it is already. */
   readonly watch?: (progress: PullProgress) => void
+  /** That one alone; throws invalid-argument where it is not one of the puller's. */
+  readonly platform?: Platform | undefined
 }
 
 export interface ImagePuller {
@@ -54,20 +57,23 @@ export function imagePuller({ observer, ...given }: PullDependencies): ImagePull
   const dependencies = { ...given, registry }
   const underWay = new SharedCalls<string, PullProgress>()
   return {
-    async pull(text, auth, signal, { watch = () => {}, namespace = '' } = {}) {
+    async pull(text, auth, signal, { watch = () => {}, namespace = '', platform } = {}) {
       const { references, resolvedBy } = dependencies.registry.registries.fullNames(text)
+      const platforms = platform === undefined ? given.platforms : [allowed(platform, given.platforms)]
       const names = references.map(nameOf)
       const request = resolvedBy === '' ? auth : authOfShortName(auth)
       const kept = registry.auths.open(parseReference(text).name, namespace)
       const { guard } = dependencies
       const guards =
         guard === undefined ? new Map<Reference, OpenGuard>() : await openGuards(references, namespace, guard)
-      const key = `${names.join(' ')} ${[...guards.values()].map((guard) => guard.key).join(' ')} ${fingerprint(request)} ${kept.key}`
+      const guardKeys = [...guards.values()].map((guard) => guard.key)
+      const asked = [describePlatforms(platforms), ...guardKeys, fingerprint(request), kept.key]
+      const key = [...names, ...asked].join(' ')
       const start = (shared: AbortSignal) => {
         const about = new PullProgress(names[0] ?? text, observer?.received)
         const result = pullInTurn(text, references, (reference) => {
           const of = { progress: about, guard: guards.get(reference) ?? noGuard }
-          return pullOnce(reference, { request, kept }, dependencies, of, shared)
+          return pullOnce(reference, { request, kept }, { ...dependencies, platforms }, of, shared)
         })
         return { about, result: observer?.observed(result, about) ?? result }
       }
@@ -112,7 +118,7 @@ async function pullOnce(
 async function pullFrom(
   session: RegistrySession,
   reference: Reference,
-  { store, platform }: PullDependencies,
+  { store, platforms }: PullDependencies,
   { progress, guard, watch }: PullParts & { readonly watch: PullWatch },
 ): Promise<string> {
   const { signal } = watch
@@ -122,60 +128,17 @@ async function pullFrom(
     digests: [`${reference.name}@${digest}`],
   }
   const present = store.find(`${reference.name}@${digest}`)
-  const isNamed = present !== undefined && names.tags.every((tag) => present.tags.includes(tag))
-  if (isNamed && (await guard.admits(present.id, `${reference.name}@${digest}`))) return present.id
-  const chosen = chooseManifest(session, digest, platform, signal)
+  const isWanted = present !== undefined && isAsWanted(present, names.tags, platforms)
+  if (isWanted && (await guard.admits(present.id, `${reference.name}@${digest}`))) return present.id
+  const chosen = chooseManifest(session, digest, platforms, signal)
   const { manifest, manifestDigest } = await watch.step('the manifest', chosen)
   const checked = guard.check(session, [digest, manifestDigest], signal)
   const keepProof = await watch.step('the signatures', checked)
   const config = await watch.step('the config', session.config(manifest.config, signal))
-  const source = toSource({ session, manifest, config, progress, watch }, platform)
+  const source = toSource({ session, manifest, config, progress, watch }, platforms)
   const id = await store.add({ ...source, ...names, manifestDigest }, signal)
   keepProof(id)
   return id
-}
-
-type ImageManifest = Extract<Manifest, { kind: 'image' }>
-
-/** Through the index, where the digest is of one, to the manifest for this platform. */
-async function chooseManifest(
-  session: RegistrySession,
-  digest: string,
-  platform: Platform,
-  signal: AbortSignal,
-): Promise<{ manifest: ImageManifest; manifestDigest: string }> {
-  const top = await fetchManifest(session, digest, signal)
-  if (top.kind === 'image') return { manifest: top, manifestDigest: digest }
-  const chosen = chooseEntry(top.entries, platform)
-  const manifest = await fetchManifest(session, chosen.digest, signal, chosen.mediaType)
-  if (manifest.kind === 'image') return { manifest, manifestDigest: chosen.digest }
-  throw new CriError(
-    'failed-precondition',
-    `its index ${digest} names another index, ${chosen.digest}, for this platform`,
-  )
-}
-
-async function fetchManifest(
-  session: RegistrySession,
-  digest: string,
-  signal: AbortSignal,
-  mediaType?: string,
-): Promise<Manifest> {
-  const fetched = await session.manifest(digest, signal)
-  return parseManifest(fetched.content, mediaType ?? fetched.mediaType)
-}
-
-/** The best for the host; one that names no platform where none does fit: its config is looked at later. */
-function chooseEntry(entries: readonly IndexEntry[], host: Platform): IndexEntry {
-  const suiting = entries
-    .map((entry) => ({ entry, rank: entry.platform && suitability(entry.platform, host) }))
-    .filter(({ rank }) => rank !== undefined)
-    .toSorted((a, b) => (a.rank ?? 0) - (b.rank ?? 0))
-  const chosen = suiting[0]?.entry ?? entries.find(({ platform }) => platform === undefined)
-  if (chosen !== undefined) return chosen
-  const offered = new Set(entries.flatMap(({ platform }) => (platform ? [describePlatform(platform)] : [])))
-  offered.delete('unknown/unknown') // attestations
-  throw notForHost(host, [...offered].join(', ') || 'nothing')
 }
 
 interface SourceParts {
@@ -188,15 +151,11 @@ interface SourceParts {
 
 function toSource(
   { session, manifest, config, progress, watch }: SourceParts,
-  host: Platform,
+  wanted: readonly Platform[],
 ): Pick<ImageSource, 'config' | 'layers'> {
   const { diffIds, platform } = parseImageConfig(config, progress.image)
-  const built = {
-    ...platform,
-    os: platform.os || host.os,
-    architecture: platform.architecture || host.architecture,
-  }
-  if (suitability(built, host) === undefined) throw notForHost(host, describePlatform(built))
+  const built = filledIn(platform, wanted)
+  if (suitability(built, wanted) === undefined) throw notWanted(wanted, describePlatform(built))
   if (diffIds.length !== manifest.layers.length) {
     throw new CriError(
       'failed-precondition',
@@ -219,11 +178,18 @@ function toSource(
   return { config, layers }
 }
 
-const notForHost = (host: Platform, offered: string) =>
-  new CriError(
-    'failed-precondition',
-    `there is none for this host's ${describePlatform(host)}, only for ${offered}`,
+/** What is here of that digest may be for a platform that is not the best: only a look at the index can tell. */
+function isAsWanted(present: ImageRecord, tags: readonly string[], wanted: readonly Platform[]): boolean {
+  const isBest = suitability(filledIn(present.platform, wanted), wanted.slice(0, 1)) !== undefined
+  return isBest && tags.every((tag) => present.tags.includes(tag))
+}
+
+function allowed(platform: Platform, platforms: readonly Platform[]): Platform {
+  if (suitability(platform, platforms) !== undefined) return platform
+  throw invalidArgument(
+    `platform ${describePlatform(platform)} is not run here, but ${describePlatforms(platforms)}: add it to image.platforms`,
   )
+}
 
 /** A foreseen failure says which pull it was of; what is none stays as it is. */
 function withName(thrown: unknown, name: string): unknown {

@@ -19,7 +19,9 @@ export class FakeImageStore implements ImageStore {
     const { config, diffIds, platform } = parseImageConfig(source.config, id)
     const before = this.#images.get(id)
     for (const [other, image] of this.#images) {
-      this.#images.set(other, { ...image, tags: image.tags.filter((tag) => !source.tags.includes(tag)) })
+      const tags = image.tags.filter((tag) => !source.tags.includes(tag))
+      const digests = image.digests.filter((digest) => !source.digests.includes(digest))
+      this.#images.set(other, { ...image, tags, digests })
     }
     const layerBytes = diffIds.map((diffId) => this.#layers.get(diffId)?.length ?? 0)
     this.#images.set(id, {

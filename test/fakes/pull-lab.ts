@@ -5,6 +5,7 @@ import { expect } from 'vitest'
 import type { RequestAuth } from '#image/auth-credentials.ts'
 import type { AskHelper } from '#image/auth-helper.ts'
 import { createAuthSources } from '#image/auth-sources.ts'
+import { parsePlatform } from '#image/platform.ts'
 import type { PullGuard } from '#image/policy-guard.ts'
 import { type ImagePuller, imagePuller } from '#image/pull.ts'
 import { pullMetrics } from '#image/pull-metrics.ts'
@@ -53,7 +54,11 @@ export interface PullLab extends AsyncDisposable {
   isWhole(image: FakeImage): void
 }
 
-export async function pullLab(guard?: PullGuard): Promise<PullLab> {
+/** `platforms` as in the configuration. */
+export async function pullLab(
+  guard?: PullGuard,
+  platforms: readonly string[] = ['linux/amd64'],
+): Promise<PullLab> {
   const registry = await FakeRegistry.start()
   const mirror = await FakeRegistry.start()
   const configDir = await mkdtemp(join(tmpdir(), 'cri-ts-pull-'))
@@ -62,7 +67,8 @@ export async function pullLab(guard?: PullGuard): Promise<PullLab> {
   const clock = { seconds: 0, nowNs: () => `${clock.seconds}000000000` }
   const progress: PullProgress[] = []
   const metrics = new Metrics()
-  const puller = quickPuller({ store, ...(guard && { guard }), metrics, clock }, configDir, pauses)
+  const parts = { store, ...(guard && { guard }), metrics, clock, platforms }
+  const puller = quickPuller(parts, configDir, pauses)
   const pull: PullLab['pull'] = (name, auth) =>
     puller.pull(`${registry.host}/${name}`, auth, new AbortController().signal, {
       watch: (begun) => progress.push(begun),
@@ -107,12 +113,14 @@ function quickPuller(
   {
     metrics,
     clock,
+    platforms,
     ...parts
   }: {
     readonly store: FakeImageStore
     readonly guard?: PullGuard
     readonly metrics: Metrics
     readonly clock: Clock
+    readonly platforms: readonly string[]
   },
   registriesDir: string,
   pauses: number[],
@@ -121,7 +129,7 @@ function quickPuller(
   return imagePuller({
     ...parts,
     observer: pullMetrics(metrics, () => 0),
-    platform: { os: 'linux', architecture: 'amd64', variant: '' },
+    platforms: platforms.map(parsePlatform),
     log: { debug: silent, info: silent, warn: silent, error: silent },
     registry: {
       ...registriesIn(registriesDir),

@@ -33,7 +33,7 @@ async function registryLab(options: RegistryOptions = {}) {
   const silent = () => {}
   const puller = imagePuller({
     store: images.store,
-    platform: hostPlatform(),
+    platforms: [hostPlatform()],
     log: { debug: silent, info: silent, warn: silent, error: silent },
     registry: {
       ...registriesIn(registriesDir),

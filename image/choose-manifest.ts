@@ -1,0 +1,51 @@
+import { CriError } from '#lib/errors.ts'
+import { type IndexEntry, type Manifest, parseManifest } from './manifest.ts'
+import { describePlatform, describePlatforms, type Platform, suitability } from './platform.ts'
+import type { RegistrySession } from './registry-session.ts'
+
+export type ImageManifest = Extract<Manifest, { kind: 'image' }>
+
+/** Through the index, where the digest is of one, to the manifest for this platform. */
+export async function chooseManifest(
+  session: RegistrySession,
+  digest: string,
+  platforms: readonly Platform[],
+  signal: AbortSignal,
+): Promise<{ manifest: ImageManifest; manifestDigest: string }> {
+  const top = await fetchManifest(session, digest, signal)
+  if (top.kind === 'image') return { manifest: top, manifestDigest: digest }
+  const chosen = chooseEntry(top.entries, platforms)
+  const manifest = await fetchManifest(session, chosen.digest, signal, chosen.mediaType)
+  if (manifest.kind === 'image') return { manifest, manifestDigest: chosen.digest }
+  throw new CriError(
+    'failed-precondition',
+    `its index ${digest} names another index, ${chosen.digest}, for this platform`,
+  )
+}
+
+async function fetchManifest(
+  session: RegistrySession,
+  digest: string,
+  signal: AbortSignal,
+  mediaType?: string,
+): Promise<Manifest> {
+  const fetched = await session.manifest(digest, signal)
+  return parseManifest(fetched.content, mediaType ?? fetched.mediaType)
+}
+
+/** The best of those that are wanted; one that names no platform where none does fit: its config is looked at later. */
+function chooseEntry(entries: readonly IndexEntry[], wanted: readonly Platform[]): IndexEntry {
+  const suiting = entries
+    .map((entry) => ({ entry, rank: entry.platform && suitability(entry.platform, wanted) }))
+    .filter(({ rank }) => rank !== undefined)
+    .toSorted((a, b) => (a.rank ?? 0) - (b.rank ?? 0))
+  const chosen = suiting[0]?.entry ?? entries.find(({ platform }) => platform === undefined)
+  if (chosen !== undefined) return chosen
+  const offered = new Set(entries.flatMap(({ platform }) => (platform ? [describePlatform(platform)] : [])))
+  offered.delete('unknown/unknown') // attestations
+  throw notWanted(wanted, [...offered].join(', ') || 'nothing')
+}
+
+/** The caller puts the image's name before it. */
+export const notWanted = (wanted: readonly Platform[], offered: string) =>
+  new CriError('failed-precondition', `there is none for ${describePlatforms(wanted)}, only for ${offered}`)
