@@ -1,5 +1,6 @@
 import { imageRoutes } from '#admin/image-routes.ts'
 import { metricsRoutes } from '#admin/metrics-routes.ts'
+import { registryRoutes } from '#admin/registry-routes.ts'
 import { type AdminRoutes, serveAdmin } from '#admin/server.ts'
 import type { Config } from '#config/config.ts'
 import type { ImageStore } from '#image/image-source.ts'
@@ -7,6 +8,7 @@ import { importImages } from '#image/import.ts'
 import type { Images } from '#image/open-images.ts'
 import { hostPlatform, type Platform, parsePlatform } from '#image/platform.ts'
 import type { ImagePuller } from '#image/pull.ts'
+import type { ExplainOptions } from '#image/registries-explain.ts'
 import type { Log } from '#lib/log.ts'
 import type { Metrics } from '#lib/metrics.ts'
 
@@ -16,6 +18,7 @@ export interface CliServerOptions {
   readonly puller: ImagePuller
   readonly images: Pick<Images, 'temporaryDirectory'>
   readonly metrics: Metrics
+  readonly registry: ExplainOptions
   readonly log: Log
 }
 
@@ -25,8 +28,8 @@ export interface CliServerOptions {
  */
 export async function serveCli(socketPath: string, options: CliServerOptions): Promise<AsyncDisposable> {
   await using stack = new AsyncDisposableStack()
-  const { config, metrics, log } = options
-  const routes: AdminRoutes = { ...imagesOf(options), ...metricsRoutes(metrics) }
+  const { config, metrics, registry, log } = options
+  const routes: AdminRoutes = { ...imagesOf(options), ...metricsRoutes(metrics), ...registryRoutes(registry) }
   stack.use(await serveAdmin(socketPath, { routes, log }))
   if (config.metrics.address !== undefined) {
     const { startMetricsServer } = await import('#admin/metrics-server.ts')

@@ -113,7 +113,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   await Promise.all([runtime.recover(), loadAppArmor(config, ports.apparmor, log)])
   for (const what of records.setAside())
     log.error({ record: what }, 'a record cannot be read and was set aside')
-  stack.use(await serveCli(paths.adminSocket, { config, store, puller, images, metrics, log }))
+  stack.use(await serveCli(paths.adminSocket, { config, store, puller, images, metrics, registry, log }))
   const retries = setInterval(() => void runtime.retryUnfinished(), RETRY_INTERVAL_MS)
   stack.defer(() => clearInterval(retries))
   gate.open()

@@ -5,6 +5,7 @@ import { addConfigCommands } from './config-commands.ts'
 import { addImagesCommands } from './images-commands.ts'
 import type { Terminal } from './live-lines.ts'
 import { addMetricsCommand } from './metrics-command.ts'
+import { addRegistryCommands } from './registry-commands.ts'
 
 /** What the command line needs of the process it runs in. */
 export interface CliHost {
@@ -71,6 +72,7 @@ function programFor(host: CliHost): Command {
     .action(() => host.out(`cri-ts ${host.version} (node ${process.version})\n`))
   addConfigCommands(program, context)
   addImagesCommands(program, context)
+  addRegistryCommands(program, context)
   addMetricsCommand(program, context)
   return program
 }
