@@ -4,10 +4,32 @@ import { layOut } from './erofs-layout.ts'
 import type { ErofsTree } from './erofs-tree.ts'
 
 /** Where the tar begins: a page of its own is before it. */
-const TAR_AT = 4096
+export const TAR_AT = 4096
 /** At the blob's beginning, which EROFS leaves to others: our mark, and the length of the tar in 64 bits. */
-const MARK = 'cri-ts layer 1\n'.padEnd(24, '\0')
+export const BLOB_MARK = 'cri-ts layer 1\n'.padEnd(24, '\0')
 const PIECE_BYTES = 1 << 20
+
+/** Where a blob goes to. */
+export interface BlobOutput extends Disposable {
+  write(bytes: Uint8Array, position: number): void
+}
+
+/** Makes a file; there must be none. */
+export function newBlobFile(path: string): BlobOutput {
+  let fd: number | undefined = openSync(path, 'wx', 0o600)
+  return {
+    write(bytes, position) {
+      if (fd === undefined) throw new Error('the blob is closed')
+      for (let at = 0; at < bytes.byteLength; ) {
+        at += writeSync(fd, bytes, at, bytes.byteLength - at, position + at)
+      }
+    },
+    [Symbol.dispose]() {
+      if (fd !== undefined) closeSync(fd)
+      fd = undefined
+    },
+  }
+}
 
 /**
  * A layer as one file, which the kernel mounts as EROFS:
@@ -16,17 +38,16 @@ const PIECE_BYTES = 1 << 20
  *     0 … 4095          4096 …
  */
 export class ErofsBlob implements Disposable {
-  #fd: number | undefined
+  readonly #output: BlobOutput
   #tarBytes = 0
 
-  /** Makes the file; there must be none. */
-  constructor(path: string) {
-    this.#fd = openSync(path, 'wx', 0o600)
+  constructor(output: BlobOutput) {
+    this.#output = output
   }
 
   /** The next bytes of the tar. */
   tar(chunk: Uint8Array): void {
-    this.#write(chunk, TAR_AT + this.#tarBytes)
+    this.#output.write(chunk, TAR_AT + this.#tarBytes)
     this.#tarBytes += chunk.byteLength
   }
 
@@ -42,32 +63,24 @@ export class ErofsBlob implements Disposable {
     const layout = layOut(tree, metaBlock)
     let at = metaAt
     for (const piece of gathered(layout.pieces())) {
-      this.#write(piece, at)
+      this.#output.write(piece, at)
       at += piece.length
     }
     const header = Buffer.alloc(TAR_AT)
-    header.write(MARK, 'latin1')
-    header.writeBigUInt64LE(BigInt(this.#tarBytes), MARK.length)
+    header.write(BLOB_MARK, 'latin1')
+    header.writeBigUInt64LE(BigInt(this.#tarBytes), BLOB_MARK.length)
     const { rootNumber, inodes, blocks } = layout
     superblockOf({ rootNumber, inodes, metaBlock, blocks: metaBlock + blocks, uuid }).copy(
       header,
       SUPERBLOCK_AT,
     )
-    this.#write(header, 0)
+    this.#output.write(header, 0)
     this[Symbol.dispose]()
     return Math.ceil(at / TAR_AT) * TAR_AT
   }
 
   [Symbol.dispose](): void {
-    if (this.#fd !== undefined) closeSync(this.#fd)
-    this.#fd = undefined
-  }
-
-  #write(bytes: Uint8Array, position: number): void {
-    if (this.#fd === undefined) throw new Error('the blob is closed')
-    for (let at = 0; at < bytes.byteLength; ) {
-      at += writeSync(this.#fd, bytes, at, bytes.byteLength - at, position + at)
-    }
+    this.#output[Symbol.dispose]()
   }
 }
 

@@ -1,7 +1,7 @@
 import { constants } from 'node:fs'
 import { invalidArgument } from '#lib/errors.ts'
 import { readable } from '#linux/overlay-files.ts'
-import { ErofsBlob } from './erofs-blob.ts'
+import { type BlobOutput, ErofsBlob } from './erofs-blob.ts'
 import { deviceNumber, type Inode, writeInode, XATTR_LIMIT_BYTES, xattrsOf } from './erofs-format.ts'
 import { type ErofsDirectory, ErofsTree } from './erofs-tree.ts'
 import { componentsOf, layerName } from './layer-path.ts'
@@ -29,8 +29,8 @@ export class ErofsLayerWriter implements TarHandler, Disposable {
   readonly #entryLimit: number
   #entries = 0
 
-  constructor(path: string, entryLimit: number) {
-    this.#blob = new ErofsBlob(path)
+  constructor(output: BlobOutput, entryLimit: number) {
+    this.#blob = new ErofsBlob(output)
     this.#entryLimit = entryLimit
   }
 
@@ -55,8 +55,9 @@ export class ErofsLayerWriter implements TarHandler, Disposable {
   data(): void {}
   end(): void {}
 
-  /** After the last byte; `uuid` tells this layer from all others. */
-  finish(uuid: Buffer): LayerUsage {
+  /** After the last byte. */
+  finish(diffId: string): LayerUsage {
+    const uuid = Buffer.from(diffId.replace('sha256:', ''), 'hex')
     return { usedBytes: this.#blob.finish(this.#tree, uuid), usedInodes: 1 }
   }
 

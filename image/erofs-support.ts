@@ -5,7 +5,7 @@ import { CriError, errnoOf } from '#lib/errors.ts'
 import { mountErofs } from '#linux/erofs.ts'
 import { unmount } from '#linux/libc.ts'
 import { removeMountPoint } from '#linux/remove-mount-point.ts'
-import { ErofsBlob } from './erofs-blob.ts'
+import { ErofsBlob, newBlobFile } from './erofs-blob.ts'
 import { ErofsTree } from './erofs-tree.ts'
 
 /**
@@ -18,7 +18,7 @@ export async function checkErofs(directory: string, mountsDirectory: string): Pr
   rmSync(file, { force: true }) // What a crash left.
   mkdirSync(target, { recursive: true })
   try {
-    using blob = new ErofsBlob(file)
+    using blob = new ErofsBlob(newBlobFile(file))
     blob.finish(new ErofsTree(), Buffer.alloc(16))
     mountErofs(file, target)
   } catch (cause) {

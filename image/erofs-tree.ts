@@ -9,8 +9,9 @@ const LINK_LIMIT = 40
 
 export interface ErofsDirectory {
   readonly inode: number
-  /** Of the root: itself. */
+  /** Undefined of the root. */
   readonly parent: ErofsDirectory | undefined
+  readonly name: string
   /** Inodes by name; names are bytes in latin1. */
   readonly children: Map<string, number>
   /** The layers below show nothing in it. */
@@ -29,7 +30,7 @@ export class ErofsTree {
   readonly #resolved = new Map<string, ErofsDirectory>()
 
   constructor() {
-    this.root = this.#newDirectory(undefined)
+    this.root = this.#newDirectory(undefined, '')
   }
 
   /** Undefined for an inode of another type. */
@@ -52,7 +53,7 @@ export class ErofsTree {
     const there = parent.children.get(name)
     const known = there === undefined ? undefined : this.#directories.get(there)
     if (known !== undefined) return known
-    const made = this.#newDirectory(parent)
+    const made = this.#newDirectory(parent, name)
     // What the layers below have of that name is hidden: it stands for a removal, and something new.
     made.isOpaque = there !== undefined && this.isWhiteout(there)
     this.put(parent, name, made.inode)
@@ -77,9 +78,9 @@ export class ErofsTree {
     return (this.inodes.mode(inode) & S_IFMT) === S_IFCHR && bytes.readUInt32LE(16) === 0
   }
 
-  #newDirectory(parent: ErofsDirectory | undefined): ErofsDirectory {
+  #newDirectory(parent: ErofsDirectory | undefined, name: string): ErofsDirectory {
     const inode = this.inodes.add(plainDirectory)
-    const directory = { inode, parent, children: new Map<string, number>(), isOpaque: false }
+    const directory = { inode, parent, name, children: new Map<string, number>(), isOpaque: false }
     this.#directories.set(inode, directory)
     return directory
   }
@@ -117,7 +118,8 @@ export class ErofsTree {
     const there = parent.children.get(name)
     const isDirectory = there === undefined || this.#directories.has(there)
     if (!isDirectory && !this.isWhiteout(there)) {
-      throw invalidArgument(`${readable(name)} is a file of the layer, and a directory of it too`)
+      const path = pathOf(parent, name)
+      throw invalidArgument(`${readable(path)} is a file of the layer, and a directory of it too`)
     }
     return this.makeDirectory(parent, name)
   }
@@ -136,6 +138,10 @@ export class ErofsTree {
 /** One that no entry describes. */
 const plainDirectory: Inode = {
   ...{ mode: S_IFDIR | 0o755, uid: 0, gid: 0, seconds: 0, nanoseconds: 0, sizeBytes: 0 },
+}
+
+function pathOf({ parent, name: own }: ErofsDirectory, name: string): string {
+  return parent === undefined ? name : `${pathOf(parent, own)}/${name}`
 }
 
 const isStep = (component: string): boolean => component !== '' && component !== '.'

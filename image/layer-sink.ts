@@ -1,5 +1,6 @@
 import { mkdirSync } from 'node:fs'
 import { enableVerity } from '#linux/fs-verity.ts'
+import { newBlobFile } from './erofs-blob.ts'
 import { ErofsLayerWriter } from './erofs-layer-writer.ts'
 import type { LayerFormat } from './layer-format.ts'
 import { headersFileOf, LayerHeaders } from './layer-headers.ts'
@@ -25,7 +26,7 @@ export interface LayerSinkOptions {
 
 export function layerSink({ directory, format, diffId, limits }: LayerSinkOptions): LayerSink {
   if (format === 'erofs') {
-    const writer = new ErofsLayerWriter(directory, limits.entries)
+    const writer = new ErofsLayerWriter(newBlobFile(directory), limits.entries)
     const reader = new TarReader(writer)
     return {
       push(chunk) {
@@ -36,7 +37,7 @@ export function layerSink({ directory, format, diffId, limits }: LayerSinkOption
       parsed() {
         reader.finish()
         return () => {
-          const usage = writer.finish(Buffer.from(diffId.replace('sha256:', ''), 'hex'))
+          const usage = writer.finish(diffId)
           return { ...usage, verity: enableVerity(directory) }
         }
       },

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, readSync, statSync } from 'node:fs'
 import { CriError, errnoOf } from '#lib/errors.ts'
 import { readable } from '#linux/overlay-files.ts'
+import { readBlobTar, verifyBlob } from './erofs-tar.ts'
 import {
   type HeadersReader,
   type HeadersRecord,
@@ -12,6 +13,7 @@ import { fsPath } from './layer-tree.ts'
 
 /** An unpacked layer and what was written down of its tar. */
 export interface LayerPlace {
+  /** Or its file, in the format `erofs`: the tar lies in it. */
   readonly directory: string
   /** See layer-headers.ts. */
   readonly headersFile: string
@@ -26,6 +28,10 @@ const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants
  * Reads synchronously between the pieces: for a thread that has nothing else to do.
  */
 export async function* readLayerTar(layer: LayerPlace): AsyncGenerator<Buffer> {
+  if (isBlob(layer)) {
+    yield* readBlobTar(layer.directory)
+    return
+  }
   let piece = Buffer.allocUnsafe(PIECE_BYTES)
   let length = 0
   for await (const read of contentsOf(layer)) {
@@ -44,6 +50,7 @@ export async function* readLayerTar(layer: LayerPlace): AsyncGenerator<Buffer> {
 
 /** What is wrong with a layer, a sentence each, none when its tar is what it was. Throws not-found as readLayerTar does. */
 export async function verifyLayer(layer: LayerPlace, diffId: string): Promise<readonly string[]> {
+  if (isBlob(layer)) return verifyBlob(layer.directory, diffId)
   const hash = createHash('sha256')
   try {
     for await (const piece of readLayerTar(layer)) hash.update(piece)
@@ -54,6 +61,9 @@ export async function verifyLayer(layer: LayerPlace, diffId: string): Promise<re
   const found = `sha256:${hash.digest('hex')}`
   return found === diffId ? [] : [`its files make a tar of the digest ${found}, it should be ${diffId}`]
 }
+
+const isBlob = ({ directory }: LayerPlace): boolean =>
+  statSync(directory, { throwIfNoEntry: false })?.isFile() === true
 
 /** Fills a buffer, answers how much; 0 at the end. */
 type Read = (into: Buffer) => number
