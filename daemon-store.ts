@@ -1,6 +1,5 @@
 import { join } from 'node:path'
 import type { Config } from '#config/config.ts'
-import type { AdditionalRoot } from '#image/additional-stores.ts'
 import { checkErofs } from '#image/erofs-support.ts'
 import { type Images, type ImagesOptions, openImages } from '#image/open-images.ts'
 import { pinnedBy } from '#image/pinned-images.ts'
@@ -49,19 +48,26 @@ export async function openStore({
   }
   if (config.image.format === 'erofs') await checkErofs(imageRoot, paths.layerMounts)
   const records = stack.use(openImageRecords(join(imageRoot, 'images.db')))
-  const guard = openTrust({ config, records, run, clock, log })
+  const additional = config.image.additionalStores.map((directory) => ({
+    root: directory,
+    records: stack.use(openForeignImageRecords(join(directory, 'images.db'))),
+  }))
+  const kept = [records, ...additional.map((store) => store.records)]
+  const { guard, admit } = openTrust({
+    ...{ config, run, clock, log, registry },
+    records: {
+      signatures: (imageId) => kept.flatMap((each) => each.signatures(imageId)),
+      putSignatures: records.putSignatures,
+    },
+  })
   const images = stack.use(
     openImages({
-      ...{ root: imageRoot, containersRoot: root, records, clock, log },
+      ...{ root: imageRoot, containersRoot: root, records, additional, clock, log, admit },
       localNames: registry.registries.localNames,
       slots: registry.slots,
       format: config.image.format,
       isPinned: pinnedBy(config.image.pinnedImages),
       atStep: atImageStep,
-      additional: config.image.additionalStores.map((directory): AdditionalRoot => {
-        const records = stack.use(openForeignImageRecords(join(directory, 'images.db')))
-        return { root: directory, records }
-      }),
       mountPoint: paths.rootfs,
       volumesDirectory: paths.imageVolumes,
       layerMountsDirectory: paths.layerMounts,

@@ -69,4 +69,4 @@ export interface StoredLayer extends LayerPlace {
 }
 
 /** What can be read of a store that belongs to somebody else. */
-export type ForeignImageRecords = Pick<ImageRecords, 'images' | 'layers'> & Disposable
+export type ForeignImageRecords = Pick<ImageRecords, 'images' | 'layers' | 'signatures'> & Disposable

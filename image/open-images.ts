@@ -16,6 +16,7 @@ import { headersFileOf } from './layer-headers.ts'
 import { LayerMounts } from './layer-mounts.ts'
 import { LayerSlots } from './layer-slots.ts'
 import { LayerStore } from './layer-store.ts'
+import type { ImageAdmission } from './policy-admission.ts'
 import { fullName } from './reference.ts'
 import { createRootfs, type RootfsOptions } from './rootfs.ts'
 import { Trash } from './trash.ts'
@@ -42,6 +43,8 @@ export interface ImagesOptions extends Pick<RootfsOptions, 'mountPoint' | 'userH
   /** See ImageStore; by default short names are of docker.io. */
   readonly localNames?: (reference: string) => readonly string[]
   readonly isPinned?: (names: readonly string[]) => boolean
+  /** Whether an image may be used; left out: any may. */
+  readonly admit?: ImageAdmission
   readonly limits?: UntarLimits
   /** How many layers are fetched at once; 6 without. */
   readonly slots?: LayerSlots | undefined

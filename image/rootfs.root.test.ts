@@ -21,6 +21,7 @@ import type { TarFile } from '#test/fixtures/tar.ts'
 const never = new AbortController().signal
 const add = (lab: ImageLab, layers: ImageOptions['layers'], tags: readonly string[] = []): Promise<string> =>
   lab.images.store.add(imageSource(buildImage({ layers }), { tags }), never)
+const use = { namespace: '', userSpecifiedImage: '', as: 'root' } as const
 const read = (root: string, name: string): string => readFileSync(join(root, name), 'utf8')
 
 describe('a root file system', () => {
@@ -223,7 +224,7 @@ describe('a reference', () => {
       await using lab = openImageLab()
       const id = await add(lab, [], ['docker.io/library/box:latest'])
       for (const reference of [name, id, id.slice(7)]) {
-        expect(await lab.images.rootfs.resolve(reference)).toMatchObject({ id, config: { cmd: [] } })
+        expect(await lab.images.rootfs.resolve(reference, use)).toMatchObject({ id, config: { cmd: [] } })
       }
     },
   )
@@ -232,7 +233,7 @@ describe('a reference', () => {
     '%s to what is not here is not found, with what to do',
     async (name) => {
       await using lab = openImageLab()
-      await expect(lab.images.rootfs.resolve(name)).rejects.toMatchObject({
+      await expect(lab.images.rootfs.resolve(name, use)).rejects.toMatchObject({
         kind: 'not-found',
         message: `image ${name} is not here: pull it first`,
       })
@@ -241,6 +242,8 @@ describe('a reference', () => {
 
   test('that is none is refused', async () => {
     await using lab = openImageLab()
-    await expect(lab.images.rootfs.resolve('Not A Name')).rejects.toMatchObject({ kind: 'invalid-argument' })
+    await expect(lab.images.rootfs.resolve('Not A Name', use)).rejects.toMatchObject({
+      kind: 'invalid-argument',
+    })
   })
 })

@@ -27,6 +27,8 @@ import type { ImageRecords } from './image-records.ts'
 import type { ImageRecord, ImageStore } from './image-source.ts'
 import { keepLayers } from './kept-layers.ts'
 import type { LayerStore } from './layer-store.ts'
+import type { ImageAdmission } from './policy-admission.ts'
+import { isImageId } from './reference.ts'
 import type { Trash } from './trash.ts'
 import type { UntarPool } from './untar-pool.ts'
 import { visibleLayers } from './visible-layers.ts'
@@ -45,6 +47,7 @@ export interface RootfsOptions {
   readonly trash: Trash
   readonly written: Pick<WrittenUsages, 'of' | 'forget'>
   readonly pool: Pick<UntarPool, 'copyTree'>
+  readonly admit?: ImageAdmission
 }
 
 const FILE_LIMIT_BYTES = 1 << 20
@@ -52,7 +55,7 @@ const O_PATH = 0o10000000
 
 /** Root file systems of containers: the image's layers and one to write into, by overlayfs. */
 export function createRootfs(options: RootfsOptions): ImageRootfs {
-  const { directory, mountPoint, userHome, images, layers, records, trash, written, pool } = options
+  const { directory, mountPoint, userHome, images, layers, records, trash, written, pool, admit } = options
   const mountOverlay = overlayMounter()
   const mountMappedOverlay = mappedOverlayMounter(mountOverlay)
   const ownDirectory = (containerId: string): string => join(directory, containerId)
@@ -62,10 +65,12 @@ export function createRootfs(options: RootfsOptions): ImageRootfs {
     existsSync(userHome(containerId)) ? userMountPoint(containerId) : mountPoint(containerId)
 
   return {
-    async resolve(reference): Promise<LocalImage> {
+    async resolve(reference, use): Promise<LocalImage> {
       const image = findImage(images, reference)
-      if (image !== undefined) return localImage(image)
-      throw new CriError('not-found', `image ${reference} is not here: pull it first`)
+      if (image === undefined)
+        throw new CriError('not-found', `image ${reference} is not here: pull it first`)
+      await admit(image, namesSaid(images, use.userSpecifiedImage || reference), use.namespace)
+      return localImage(image)
     },
 
     async mount(containerId, imageId, { written, userNamespace: user, selinuxLabel } = {}) {
@@ -110,6 +115,16 @@ export function createRootfs(options: RootfsOptions): ImageRootfs {
     },
 
     leftovers: () => records.rootfsIds().filter((id) => !id.includes('/')),
+  }
+}
+
+/** None of an id, or of the beginning of one. */
+function namesSaid(images: RootfsOptions['images'], text: string): readonly string[] {
+  try {
+    return isImageId(text) ? [] : images.localNames(text)
+  } catch (error) {
+    if (error instanceof CriError && error.kind === 'invalid-argument') return []
+    throw error
   }
 }
 

@@ -10,10 +10,19 @@ export interface RootfsRequest {
   readonly selinuxLabel?: string | undefined
 }
 
+/** What an image is wanted for: it may be refused for one and not for another. */
+export interface ImageUse {
+  /** Of the pod. */
+  readonly namespace: string
+  /** As the pod says it; '' where nobody does. */
+  readonly userSpecifiedImage: string
+  readonly as: 'root' | 'volume'
+}
+
 /** Images as containers see them. */
 export interface ImageRootfs {
-  /** The local image of a reference (id, digest or name); throws not-found, saying to pull it. */
-  resolve(reference: string): Promise<LocalImage>
+  /** The local image of a reference (id, digest or name). Throws not-found, saying to pull it; unverified by policy. */
+  resolve(reference: string, use: ImageUse): Promise<LocalImage>
   /** Mounts a writable root file system of the image for the container, and answers its path. */
   mount(containerId: string, imageId: string, request?: RootfsRequest): Promise<string>
   /** Keeps what the container wrote. */

@@ -7,7 +7,7 @@ import type {
   StoredLayer,
 } from '#image/image-records.ts'
 import { openDatabase, openForeignDatabase } from './database.ts'
-import { signaturesIn, signaturesTable } from './signature-records.ts'
+import { signaturesIn, signaturesOfAnyStore, signaturesTable } from './signature-records.ts'
 import { type Row, type Run, runnerOf } from './statements.ts'
 
 /** rootfs_layers.layer has no foreign key: a root file system outlives a layer that was lost, to be removed. */
@@ -30,6 +30,7 @@ const migrations = [
   `ALTER TABLE layers ADD COLUMN format TEXT NOT NULL DEFAULT 'overlay' CHECK (format IN ('overlay', 'erofs'));
    ALTER TABLE layers ADD COLUMN verity TEXT`,
   'ALTER TABLE layers ADD COLUMN directory TEXT',
+  signaturesOfAnyStore,
 ]
 
 /** Images in SQLite: what is written is on the disk, also after a power loss. `:memory:` for tests. */
@@ -57,6 +58,7 @@ export function openForeignImageRecords(path: string): ForeignImageRecords {
   return {
     images: imagesIn(run).images,
     layers: layersIn(run).layers,
+    signatures: signaturesIn(run).signatures,
     [Symbol.dispose]: () => database.close(),
   }
 }

@@ -2,9 +2,11 @@ import { posix } from 'node:path'
 import { CriError, invalidArgument, isNotFound } from '#lib/errors.ts'
 import type { OpenedCheckpoint } from '../checkpoint-port.ts'
 import type { OciSpec } from '../oci-spec/oci-spec.ts'
+import type { SandboxRecord } from '../pod-sandbox/record.ts'
 import type { LocalImage } from '../ports.ts'
+import type { ImageUse } from '../rootfs-port.ts'
 import type { RuntimeContext } from '../runtime-context.ts'
-import type { ContainerRecord } from './record.ts'
+import type { ContainerRecord, ContainerSpec } from './record.ts'
 
 /** What kubelet waits for a call by default. */
 const DEFAULT_TIMEOUT_MS = 120_000
@@ -83,6 +85,7 @@ async function writeCheckpoint(
 /** Lays out what the container goes on from, and answers the image that it ran from. */
 export async function openCheckpoint(
   { id, handler, spec }: ContainerRecord,
+  sandbox: SandboxRecord,
   { ports, options }: RuntimeContext,
 ): Promise<{ readonly checkpoint: OpenedCheckpoint; readonly image: LocalImage }> {
   requireCheckpoints(handler, options)
@@ -90,7 +93,10 @@ export async function openCheckpoint(
   const checkpoint = await ports.checkpoints.open(id, spec.imageReference)
   for (const reference of checkpoint.images) {
     try {
-      return { checkpoint, image: await ports.rootfs.resolve(reference) }
+      return {
+        checkpoint,
+        image: await ports.rootfs.resolve(reference, useOf({ userSpecifiedImage: '' }, sandbox)),
+      }
     } catch (error) {
       if (!isNotFound(error)) throw error
     }
@@ -101,6 +107,12 @@ export async function openCheckpoint(
       'which is not here: pull it first',
   )
 }
+
+/** For a container of its own. */
+export const useOf = (
+  { userSpecifiedImage }: Pick<ContainerSpec, 'userSpecifiedImage'>,
+  { spec }: Pick<SandboxRecord, 'spec'>,
+): ImageUse => ({ namespace: spec.metadata.namespace, userSpecifiedImage, as: 'root' })
 
 /** Throws invalid-argument where a mount is missing that the processes of a checkpoint have open. */
 export function requireMounts(checkpoint: OpenedCheckpoint, { mounts }: Pick<OciSpec, 'mounts'>): void {

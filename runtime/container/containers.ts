@@ -9,7 +9,7 @@ import type { Process, SandboxRecord } from '../pod-sandbox/record.ts'
 import type { RuntimeContext } from '../runtime-context.ts'
 import type { ContainerService } from '../services.ts'
 import { bringUpContainer } from './bring-up.ts'
-import { Checkpointing, openCheckpoint } from './checkpointing.ts'
+import { Checkpointing, openCheckpoint, useOf } from './checkpointing.ts'
 import { notRunning } from './commands.ts'
 import { ExitFollower } from './exit-follower.ts'
 import { resolveImageVolumes } from './mounts.ts'
@@ -69,12 +69,14 @@ export class Containers implements ContainerService {
     const sandbox = this.#readySandbox(spec.sandboxId)
     const { ports, options } = this.#context
     const isRestored = ports.checkpoints.isCheckpoint(spec.imageReference)
-    const present = isRestored ? undefined : await ports.rootfs.resolve(spec.imageReference)
+    const present = isRestored
+      ? undefined
+      : await ports.rootfs.resolve(spec.imageReference, useOf(spec, sandbox))
     const target =
       spec.security.namespaces.pid === 'target'
         ? this.#initOf(spec.security.namespaces.targetId, sandbox)
         : undefined
-    const imageVolumes = await resolveImageVolumes(spec, this.#context)
+    const imageVolumes = await resolveImageVolumes(spec, sandbox, this.#context)
     const record: ContainerRecord = {
       ...{ id: newId(), spec, handler: sandbox.spec.handler, imageId: present?.id ?? '', user: NOBODY_YET },
       ...(imageVolumes.length === 0 ? {} : { imageVolumes }),
@@ -94,7 +96,7 @@ export class Containers implements ContainerService {
     await this.#catalogue.put(record)
     const { image, checkpoint } =
       present === undefined
-        ? await openCheckpoint(record, this.#context)
+        ? await openCheckpoint(record, sandbox, this.#context)
         : { image: present, checkpoint: undefined }
     const made = { ...record, imageId: image.id, stopSignal: spec.stopSignal || stopSignalOf(image) }
     const joined = { targetInit: target, checkpoint }

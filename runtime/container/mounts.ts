@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { CriError, describeError } from '#lib/errors.ts'
 import { isOwnDestination, sourceKey } from '../oci-spec/mounts.ts'
 import type { OciMount } from '../oci-spec/oci-spec.ts'
+import type { SandboxRecord } from '../pod-sandbox/record.ts'
 import type { LocalImage, MountSource, PodUserNamespace } from '../ports.ts'
 import type { RootfsRequest } from '../rootfs-port.ts'
 import type { RuntimeContext } from '../runtime-context.ts'
@@ -44,13 +45,16 @@ export function requireMountFeatures(
 /** The images that are mounted as volumes, as they are here now. Throws not-found, for kubelet to pull them. */
 export async function resolveImageVolumes(
   { mounts }: Pick<ContainerSpec, 'mounts'>,
+  { spec }: Pick<SandboxRecord, 'spec'>,
   { ports }: Pick<RuntimeContext, 'ports'>,
 ): Promise<readonly ImageVolume[]> {
+  const { namespace } = spec.metadata
   const volumes: ImageVolume[] = []
   for (const mount of mounts) {
     if (mount.image === undefined) continue
-    const { reference } = mount.image
-    const { id, digest } = await asVolume(mount, () => ports.rootfs.resolve(reference))
+    const { reference, userSpecifiedImage } = mount.image
+    const use = { namespace, userSpecifiedImage, as: 'volume' } as const
+    const { id, digest } = await asVolume(mount, () => ports.rootfs.resolve(reference, use))
     volumes.push({ containerPath: mount.containerPath, imageId: id, digest: digest ?? id })
   }
   return volumes

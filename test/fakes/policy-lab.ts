@@ -1,10 +1,13 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { imageAdmission } from '#image/policy-admission.ts'
 import { imagePolicy } from '#image/policy-check.ts'
 import { policyFiles } from '#image/policy-file.ts'
-import { pullGuard } from '#image/policy-guard.ts'
+import { gatherEvidence, pullGuard } from '#image/policy-guard.ts'
+import { isImageId } from '#image/reference.ts'
 import type { SignatureRecords, StoredSignatures } from '#image/signature-records.ts'
 import type { ImageVerifiers } from '#image/verifier-programs.ts'
+import type { ImageUse } from '#runtime/rootfs-port.ts'
 import { makeSigningKey, type SigningKey, signatureOf, simpleSigning } from '#test/fixtures/sign-image.ts'
 import type { FakeRegistry } from './fake-registry.ts'
 import { type PullLab, pullLab } from './pull-lab.ts'
@@ -14,6 +17,10 @@ export interface PolicyLab extends PullLab {
   readonly key: SigningKey
   readonly policyFile: string
   readonly records: SignatureRecords
+  /** Whether an image that is here may be used as `reference` by a pod of the namespace that says it so. */
+  admit(reference: string, use?: Partial<ImageUse>): Promise<void>
+  /** What was fetched of signatures for such a use. */
+  readonly fetched: readonly string[]
   /** Writes the node's policy, or that of a namespace. */
   writePolicy(policy: object | string, namespace?: string): Promise<void>
   /** A policy that wants the key's signature for everything in the registry. */
@@ -40,7 +47,17 @@ export async function policyLab({
   await writeFile(keyFile, key.publicPem)
   const files = policyFiles({ policy: policyFile, directory })
   const policy = imagePolicy({ files, acceptUnnamed })
-  guard = pullGuard({ policy, verifiers, records, clock: { nowNs: () => '1700000000000000000' } })
+  const clock = { nowNs: () => '1700000000000000000' }
+  guard = pullGuard({ policy, verifiers, records, clock })
+  const fetched: string[] = []
+  const admission = imageAdmission({
+    ...{ policy, records, clock },
+    async fetch(reference, digests) {
+      fetched.push(reference.canonical ?? '')
+      using session = lab.open(reference)
+      return await gatherEvidence(session, digests, new AbortController().signal)
+    },
+  })
   const writePolicy: PolicyLab['writePolicy'] = (content, namespace) =>
     writeFile(
       namespace === undefined ? policyFile : join(directory, `${namespace}.json`),
@@ -48,7 +65,14 @@ export async function policyLab({
     )
   return {
     ...lab,
-    ...{ key, policyFile, records, writePolicy },
+    ...{ key, policyFile, records, writePolicy, fetched },
+    async admit(reference, use = {}) {
+      const image = lab.store.find(reference)
+      if (image === undefined) throw new Error(`${reference} is not here`)
+      const { namespace = '', userSpecifiedImage = '' } = use
+      const said = userSpecifiedImage || reference
+      await admission(image, isImageId(said) || /^[0-9a-f]+$/.test(said) ? [] : [said], namespace)
+    },
     requireKey: (changes = {}) =>
       writePolicy({
         default: [{ type: 'reject' }],

@@ -10,8 +10,10 @@ import type { PullGuard } from '#image/policy-guard.ts'
 import { type ImagePuller, imagePuller } from '#image/pull.ts'
 import { pullMetrics } from '#image/pull-metrics.ts'
 import type { PullProgress } from '#image/pull-progress.ts'
+import type { Reference } from '#image/reference.ts'
 import { createRegistries } from '#image/registries.ts'
 import { RegistryBreaker } from '#image/registry-breaker.ts'
+import { type RegistryOptions, RegistrySession } from '#image/registry-session.ts'
 import { describeError } from '#lib/errors.ts'
 import { Metrics } from '#lib/metrics.ts'
 import type { Clock } from '#runtime/ports.ts'
@@ -49,6 +51,8 @@ export interface PullLab extends AsyncDisposable {
   /** `METHOD /path` of all requests. */
   seen(of?: FakeRegistry): string[]
   gets(target: RegExp, of?: FakeRegistry): SeenRequest[]
+  /** A way to the registry of a reference, as pulls have it. */
+  open(reference: Reference): RegistrySession
   /** Writes the registry's hosts.toml; by default the other registry is its mirror. */
   configureMirror(text?: string): Promise<void>
   isWhole(image: FakeImage): void
@@ -93,6 +97,11 @@ export async function pullLab(
     },
     seen: ({ requests } = registry) => requests.map(({ method, target }) => `${method} ${target}`),
     gets: (match, { requests } = registry) => requests.filter(({ target }) => match.test(target)),
+    open(reference) {
+      const options = quick(configDir, clock, pauses)
+      const auth = { request: undefined, kept: options.auths.open(reference.name, '') }
+      return new RegistrySession(reference, auth, options, silent, new AbortController().signal)
+    },
     async configureMirror(text = `[host."http://${mirror.host}"]`) {
       await mkdir(join(configDir, registry.host))
       await writeFile(join(configDir, registry.host, 'hosts.toml'), text)
@@ -125,23 +134,12 @@ function quickPuller(
   registriesDir: string,
   pauses: number[],
 ): ImagePuller {
-  const silent = () => {}
   return imagePuller({
     ...parts,
     observer: pullMetrics(metrics, () => 0),
     platforms: platforms.map(parsePlatform),
-    log: { debug: silent, info: silent, warn: silent, error: silent },
-    registry: {
-      ...registriesIn(registriesDir),
-      breaker: new RegistryBreaker(clock),
-      timeouts: { connectMs: 5000, responseMs: 300, stallMs: 300 },
-      retries: {
-        attempts: 3,
-        backoffMs: 10,
-        longestPauseMs: 5000,
-        pause: async (durationMs) => void pauses.push(durationMs),
-      },
-    },
+    log: silent,
+    registry: quick(registriesDir, clock, pauses),
   })
 }
 
@@ -157,7 +155,22 @@ export function registriesIn(directory: string, ask: AskHelper = async () => und
     namespacedDirectory: join(directory, 'namespaced'),
     order: () => registries.credentialHelpers(),
     ask,
-    log: { debug() {}, info() {}, warn() {}, error() {} },
+    log: silent,
   })
   return { registries, auths }
 }
+
+const nothing = () => {}
+const silent = { debug: nothing, info: nothing, warn: nothing, error: nothing }
+
+const quick = (registriesDir: string, clock: Clock, pauses: number[]): RegistryOptions => ({
+  ...registriesIn(registriesDir),
+  breaker: new RegistryBreaker(clock),
+  timeouts: { connectMs: 5000, responseMs: 300, stallMs: 300 },
+  retries: {
+    attempts: 3,
+    backoffMs: 10,
+    longestPauseMs: 5000,
+    pause: async (durationMs) => void pauses.push(durationMs),
+  },
+})

@@ -1,0 +1,112 @@
+import { describeError } from '#lib/errors.ts'
+import type { Clock } from '#runtime/ports.ts'
+import type { ImageRecord } from './image-source.ts'
+import type { AppliedPolicy, ImagePolicy } from './policy-check.ts'
+import { storedForm } from './policy-guard.ts'
+import { refusal } from './policy-refusal.ts'
+import { parseReference, type Reference } from './reference.ts'
+import { parseEvidence, type SignatureEvidence } from './signature-evidence.ts'
+import type { SignatureRecords, StoredSignatures } from './signature-records.ts'
+
+/**
+ * Asks whether an image that is here may be used now by a pod of the namespace: the policy may be another one than when
+ * it was pulled. `said` are the full names that the pod may mean. Throws unverified, naming the rule.
+ */
+export type ImageAdmission = (image: ImageRecord, said: readonly string[], namespace: string) => Promise<void>
+
+export interface ImageAdmissionOptions {
+  readonly policy: ImagePolicy
+  readonly records: SignatureRecords
+  /** What a repository holds as signatures of manifests; asked where no pull has, as no policy wanted any. */
+  readonly fetch: (reference: Reference, digests: readonly string[]) => Promise<SignatureEvidence>
+  readonly clock: Clock
+}
+
+/** The network is not needed but for an image that was pulled when no signature was wanted. */
+export function imageAdmission({ policy, records, fetch, clock }: ImageAdmissionOptions): ImageAdmission {
+  /** What was kept under the name, or is there now; and whether that was kept by the same file in another state. */
+  async function evidenceOf(
+    image: ImageRecord,
+    name: string,
+    applied: AppliedPolicy,
+  ): Promise<{ readonly evidence: SignatureEvidence; readonly isNew: boolean }> {
+    const stored = records.signatures(image.id).find((each) => each.name === name)
+    const kept = stored && parseEvidence(stored.evidence)
+    if (stored !== undefined && kept !== undefined) {
+      return { evidence: kept, isNew: isOutdated(stored, applied) }
+    }
+    const reference = parseReference(name)
+    const digests = [reference.digest ?? '', image.manifestDigest ?? ''].filter((digest) => digest !== '')
+    try {
+      return { evidence: await fetch(reference, digests), isNew: true }
+    } catch (error) {
+      throw refusal(
+        `${name} was pulled when ${applied.file} wanted no signature of it, and none can be fetched now: ${describeError(error)}`,
+      )
+    }
+  }
+
+  /** Under one of its names. */
+  async function admit(
+    image: ImageRecord,
+    reference: Reference | undefined,
+    namespace: string,
+  ): Promise<void> {
+    const applied = await policy.of(reference, namespace)
+    if (reference === undefined || !applied?.needsSignatures) return
+    const { canonical } = reference
+    const names = canonical === undefined ? image.digests.filter(isOf(reference)) : [canonical]
+    if (names.length === 0) {
+      throw refusal(
+        `${reference.tagged ?? reference.name} needs a signature by ${applied.file}, but came here from an archive that does not say which manifest it is of: pull it`,
+      )
+    }
+    await firstThatPasses(names, async (name) => {
+      const { evidence, isNew } = await evidenceOf(image, name, applied)
+      await applied.check(evidence)
+      if (!isNew) return
+      records.putSignatures(image.id, { ...storedForm(name, evidence, applied), verifiedAtNs: clock.nowNs() })
+    })
+  }
+
+  return (image, said, namespace) =>
+    firstThatPasses(namesFor(image, said), (name) => admit(image, name, namespace))
+}
+
+/** The one that the pod says, if it is one of the image's; else any of its own will do, as the content is the same. */
+function namesFor(
+  { tags, digests }: ImageRecord,
+  said: readonly string[],
+): readonly (Reference | undefined)[] {
+  const names = [...tags, ...digests]
+  const spoken = said.find((name) => names.includes(name))
+  if (spoken !== undefined) return [parseReference(spoken)]
+  return names.length === 0 ? [undefined] : names.map((name) => parseReference(name))
+}
+
+const isOf =
+  ({ name }: Reference) =>
+  (digest: string): boolean =>
+    digest.startsWith(`${name}@`)
+
+const isOutdated = (
+  { policyFile, policyDigest }: StoredSignatures,
+  { file, digest }: AppliedPolicy,
+): boolean => policyFile === file && policyDigest !== digest
+
+/** Throws what the first threw, when all throw. */
+async function firstThatPasses<Item>(
+  items: readonly Item[],
+  act: (item: Item) => Promise<void>,
+): Promise<void> {
+  const failures: unknown[] = []
+  for (const item of items) {
+    try {
+      await act(item)
+      return
+    } catch (error) {
+      failures.push(error)
+    }
+  }
+  throw failures[0]
+}
