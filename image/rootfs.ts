@@ -20,7 +20,7 @@ import { mappedOverlayMounter } from '#linux/mapped-overlay.ts'
 import { isMounted, type OverlayLayers, overlayMounter } from '#linux/overlay.ts'
 import { removeMountPoint, removeMountPoints } from '#linux/remove-mount-point.ts'
 import type { LocalImage } from '#runtime/ports.ts'
-import type { ImageRootfs } from '#runtime/rootfs-port.ts'
+import type { ImageRootfs, ImageUse } from '#runtime/rootfs-port.ts'
 import { directoryInRoot } from './copy-tree.ts'
 import { findImage } from './find-image.ts'
 import type { ImageRecords } from './image-records.ts'
@@ -47,7 +47,8 @@ export interface RootfsOptions {
   readonly trash: Trash
   readonly written: Pick<WrittenUsages, 'of' | 'forget'>
   readonly pool: Pick<UntarPool, 'copyTree'>
-  readonly admit?: ImageAdmission
+  /** Left out: any image may be used. */
+  readonly admit?: ImageAdmission | undefined
 }
 
 const FILE_LIMIT_BYTES = 1 << 20
@@ -55,7 +56,7 @@ const O_PATH = 0o10000000
 
 /** Root file systems of containers: the image's layers and one to write into, by overlayfs. */
 export function createRootfs(options: RootfsOptions): ImageRootfs {
-  const { directory, mountPoint, userHome, images, layers, records, trash, written, pool, admit } = options
+  const { directory, mountPoint, userHome, layers, records, trash, written, pool } = options
   const mountOverlay = overlayMounter()
   const mountMappedOverlay = mappedOverlayMounter(mountOverlay)
   const ownDirectory = (containerId: string): string => join(directory, containerId)
@@ -65,13 +66,7 @@ export function createRootfs(options: RootfsOptions): ImageRootfs {
     existsSync(userHome(containerId)) ? userMountPoint(containerId) : mountPoint(containerId)
 
   return {
-    async resolve(reference, use): Promise<LocalImage> {
-      const image = findImage(images, reference)
-      if (image === undefined)
-        throw new CriError('not-found', `image ${reference} is not here: pull it first`)
-      await admit(image, namesSaid(images, use.userSpecifiedImage || reference), use.namespace)
-      return localImage(image)
-    },
+    resolve: (reference, use) => resolveLocal(reference, use, options),
 
     async mount(containerId, imageId, { written, userNamespace: user, selinuxLabel } = {}) {
       const target = user === undefined ? mountPoint(containerId) : userMountPoint(containerId)
@@ -116,6 +111,17 @@ export function createRootfs(options: RootfsOptions): ImageRootfs {
 
     leftovers: () => records.rootfsIds().filter((id) => !id.includes('/')),
   }
+}
+
+async function resolveLocal(
+  reference: string,
+  use: ImageUse,
+  { images, admit }: Pick<RootfsOptions, 'images' | 'admit'>,
+): Promise<LocalImage> {
+  const image = findImage(images, reference)
+  if (image === undefined) throw new CriError('not-found', `image ${reference} is not here: pull it first`)
+  await admit?.(image, namesSaid(images, use.userSpecifiedImage || reference), use.namespace)
+  return localImage(image)
 }
 
 /** None of an id, or of the beginning of one. */
