@@ -74,10 +74,8 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   const host = readHostFacts(config.runtime.cgroupDriver)
   const needs = { watcher, root: join(paths.imageRoot, 'layers'), homes: paths.userHomes }
   const problem = await userNamespaceProblem(needs)
-  const ports = wrapAll(
-    wrap,
-    openPorts({ config, paths, watcher, run, handlers, images, log, host, stack, records }),
-  )
+  const parts = { config, paths, watcher, run, handlers, images, log, host, stack, records }
+  const ports = wrapAll(wrap, openPorts(parts))
   const runtime = createRuntime({
     ...{ ports, host, log },
     options: {

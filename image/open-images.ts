@@ -98,6 +98,7 @@ export function openImages(options: ImagesOptions): Images {
     ...{ root, records, pool, additional, trash, mounts, slots },
     limits: options.limits ?? defaultLimits,
     format: options.format ?? 'overlay',
+    mounts,
     atStep: options.atStep ?? (() => {}),
   })
   for (const each of new Set([trash, containersTrash])) each.empty()

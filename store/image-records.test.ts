@@ -121,6 +121,7 @@ test('a store that knew directories alone has its layers still', () => {
   old.exec(
     `CREATE TABLE layers (number INTEGER PRIMARY KEY AUTOINCREMENT, diff_id TEXT NOT NULL UNIQUE,
        compressed_bytes INTEGER NOT NULL, used_bytes INTEGER NOT NULL, used_inodes INTEGER NOT NULL) STRICT;
+     CREATE TABLE images (id TEXT PRIMARY KEY) STRICT;
      INSERT INTO layers VALUES (1, 'sha256:layer1', 10, 4096, 1); PRAGMA user_version = 1`,
   )
   old.close()
