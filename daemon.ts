@@ -104,7 +104,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
       ...{ sandboxes: runtime.sandboxes, containers: runtime.containers, commands: runtime.commands },
       ...{ stats: runtime.stats, streaming, gate, status },
     }),
-    ...{ imageService: imageService({ store, puller, clock }), gate, log },
+    ...{ imageService: imageService({ store, puller, clock, handlers }), gate, log },
   })
   stack.defer(() => server.close(DRAIN_MS))
   stack.defer(() => runtime.interruptCheckpoints())

@@ -21,6 +21,7 @@ export const statusOf = {
   internal: 500,
   unimplemented: 501,
   unavailable: 503,
+  'registry-unavailable': 502,
   'deadline-exceeded': 504,
 } as const satisfies { [kind in ErrorKind]: number }
 

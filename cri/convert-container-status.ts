@@ -4,13 +4,15 @@ import { mountToWire } from './convert-mounts.ts'
 import { resourcesToWire } from './convert-resources.ts'
 import { stopSignalToWire } from './convert-stop-signal.ts'
 
-export function containerToWire({ id, spec, imageId, createdAtNs, state }: ContainerRecord): wire.Container {
+export function containerToWire(record: ContainerRecord): wire.Container {
+  const { id, spec, imageId, imageDigest, createdAtNs, state } = record
   return {
     id,
     podSandboxId: spec.sandboxId,
     metadata: { name: spec.name, attempt: spec.attempt },
     image: imageSpec(spec),
-    imageRef: imageId,
+    // What pods' statuses show as imageID; the id itself is what kubelet's garbage collection goes by.
+    imageRef: imageDigest ?? imageId,
     state: containerState(state.phase),
     createdAt: BigInt(createdAtNs),
     labels: spec.labels,

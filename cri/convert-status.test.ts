@@ -75,6 +75,11 @@ test('a container is listed with the image as the user named it, and the id it h
     labels,
     annotations,
   })
+  const imageDigest = 'registry.test/nginx@sha256:2'
+  expect(containerToWire(containerRecord({ spec, imageId: 'sha256:1', imageDigest }))).toMatchObject({
+    imageRef: imageDigest,
+    imageId: 'sha256:1',
+  })
   const unnamed = containerSpec({ imageReference: 'busybox' })
   expect(containerToWire(containerRecord({ spec: unnamed })).image?.image).toBe('busybox')
 })

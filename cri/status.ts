@@ -17,7 +17,9 @@ const statusOf = {
   unauthenticated: status.UNAUTHENTICATED,
   unimplemented: status.UNIMPLEMENTED,
   'resource-exhausted': status.RESOURCE_EXHAUSTED,
-  unverified: status.UNKNOWN, // Only of this one does kubelet read what the message begins with.
+  // Only of UNKNOWN does kubelet read what the message begins with.
+  unverified: status.UNKNOWN,
+  'registry-unavailable': status.UNKNOWN,
   internal: status.INTERNAL,
 } as const satisfies Record<ErrorKind, status>
 

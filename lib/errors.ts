@@ -12,6 +12,7 @@ export type ErrorKind =
   | 'resource-exhausted'
   /** An image that policy refuses. */
   | 'unverified'
+  | 'registry-unavailable'
   | 'internal'
 
 /** A failure that was foreseen. Anything else that is thrown is a bug, and is reported as INTERNAL. */

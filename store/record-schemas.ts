@@ -184,6 +184,7 @@ export const containerRecordSchema = z.looseObject({
   spec: containerSpec as z.ZodType<ContainerSpec>,
   handler: z.string(),
   imageId: z.string(),
+  imageDigest: z.string().optional(),
   imageVolumes: z
     .array(z.looseObject({ containerPath: z.string(), imageId: z.string(), digest: z.string() }))
     .optional(),

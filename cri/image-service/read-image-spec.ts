@@ -20,7 +20,7 @@ export function readImageSpec(spec: ImageSpec | undefined, at = 'image'): string
   if (!isImageId(image)) within(`${at}.image`, () => parseReference(image))
   ignored(spec.annotations, 'they are for runtimes that choose how to store an image by them')
   ignored(spec.userSpecifiedImage, 'what the pod says; kubelet has made image of it')
-  ignored(spec.runtimeHandler, 'every handler runs the same images')
+  ignored(spec.runtimeHandler, 'every handler runs the same images; a pull checks that it is there')
   ignored(spec.imageRef, 'it belongs to statuses')
   return image
 }

@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto'
+import { status } from '@grpc/grpc-js'
 import { beforeEach, expect, test } from 'vitest'
 import type { RequestAuth } from '#image/auth-credentials.ts'
 import type { ImagePuller } from '#image/pull.ts'
+import { CriError } from '#lib/errors.ts'
 import {
   type ImageSpec,
   ImageStatusRequest,
@@ -11,6 +13,7 @@ import {
   StreamImagesRequest,
 } from '#proto/gen/runtime/v1/api.ts'
 import { FakeImageStore } from '#test/fakes/fake-image-store.ts'
+import { toGrpcStatus } from '../status.ts'
 import { populated, recording, unreadFields } from '../unread-fields.ts'
 import { imageService } from './service.ts'
 
@@ -19,18 +22,22 @@ const log = { debug: silent, info: silent, warn: silent, error: silent }
 const call = { log, signal: new AbortController().signal }
 
 let store = new FakeImageStore()
+let failure: CriError | undefined
 let pulls: { reference: string; auth: RequestAuth | undefined }[] = []
 const puller: ImagePuller = {
   async pull(reference, auth) {
     pulls.push({ reference, auth })
+    if (failure !== undefined) throw failure
     return 'sha256:pulled'
   },
 }
-const service = () => imageService({ store, puller, clock: { nowNs: () => '42' } })
+const service = () =>
+  imageService({ store, puller, clock: { nowNs: () => '42' }, handlers: [{ name: 'runc' }, { name: 'x' }] })
 
 beforeEach(() => {
   store = new FakeImageStore()
   pulls = []
+  failure = undefined
 })
 
 async function addImage(user: string, tags: string[], digests: string[] = []): Promise<string> {
@@ -46,7 +53,7 @@ const spec = (image: string): ImageSpec => ({
   runtimeHandler: '',
   imageRef: '',
 })
-const status = async (image: string, verbose = false) =>
+const statusOf = async (image: string, verbose = false) =>
   service().imageStatus({ image: spec(image), verbose }, call)
 const digest = `sha256:${createHash('sha256').update('x').digest('hex')}`
 
@@ -62,14 +69,14 @@ test('an image is found by id, by the beginning of its id, by any form of its ta
     `busybox@${digest}`,
     `busybox:other@${digest}`,
   ]
-  for (const name of names) expect((await status(name)).image?.id, name).toBe(id)
+  for (const name of names) expect((await statusOf(name)).image?.id, name).toBe(id)
 })
 
 test.for(['busybox:1', 'other', 'abc123', `sha256:${'0'.repeat(64)}`])(
   'the status of %s, which is not here, is an answer without an image',
   async (name) => {
     await addImage('', ['docker.io/library/busybox:latest'])
-    expect(await status(name, true)).toEqual({ image: undefined, info: {} })
+    expect(await statusOf(name, true)).toEqual({ image: undefined, info: {} })
   },
 )
 
@@ -77,7 +84,7 @@ test('a name that looks like the beginning of an id is a name first', async () =
   const named = await addImage('1', [])
   const prefix = named.slice('sha256:'.length, 'sha256:'.length + 4)
   const tagged = await addImage('2', [`docker.io/library/${prefix}:latest`])
-  expect((await status(prefix)).image?.id).toBe(tagged)
+  expect((await statusOf(prefix)).image?.id).toBe(tagged)
 })
 
 test.for([
@@ -87,17 +94,17 @@ test.for([
   ['www-data:1004', { uid: undefined, username: 'www-data' }],
 ] as const)("an image's user %s is %o", async ([user, shown]) => {
   const id = await addImage(user, [])
-  expect((await status(id)).image).toMatchObject(shown)
+  expect((await statusOf(id)).image).toMatchObject(shown)
 })
 
 test('a verbose status holds the config as JSON', async () => {
   const id = await addImage('7', [])
-  const { info } = await status(id, true)
+  const { info } = await statusOf(id, true)
   expect(JSON.parse(info['info'] ?? '')).toMatchObject({
     pulledAt: '2023-11-14T22:13:20.000Z',
     imageSpec: { config: { User: '7' } },
   })
-  expect((await status(id)).info).toEqual({})
+  expect((await statusOf(id)).info).toEqual({})
 })
 
 test('a list has each image once with all its names, a filter leaves the one that it names', async () => {
@@ -149,6 +156,31 @@ test('a pull hands reference and credentials on, and answers the id', async () =
   const request = { image: spec('busybox'), auth, sandboxConfig: undefined }
   expect(await service().pullImage(request, call)).toEqual({ imageRef: 'sha256:pulled' })
   expect(pulls).toEqual([{ reference: 'busybox', auth }])
+})
+
+test('a pull for a runtime handler that is not there is refused', async () => {
+  const pull = (runtimeHandler: string) =>
+    service().pullImage(
+      { image: { ...spec('a'), runtimeHandler }, auth: undefined, sandboxConfig: undefined },
+      call,
+    )
+  expect(await pull('runc')).toEqual({ imageRef: 'sha256:pulled' })
+  await expect(pull('kata')).rejects.toMatchObject({
+    kind: 'invalid-argument',
+    message: expect.stringContaining('image.runtime_handler is kata'),
+  })
+})
+
+test.for([
+  ['unavailable', status.UNKNOWN, /^RegistryUnavailable: pull a: no answer: by a test$/],
+  ['unverified', status.UNKNOWN, /^pull a: no answer/],
+  ['not-found', status.NOT_FOUND, /^pull a: no answer/],
+  ['unauthenticated', status.UNAUTHENTICATED, /^pull a: no answer/],
+] as const)('a pull that fails as %s is told so that kubelet knows why', async ([kind, code, details]) => {
+  failure = new CriError(kind, 'pull a: no answer', { cause: new Error('by a test') })
+  const pulled = service().pullImage({ image: spec('a'), auth: undefined, sandboxConfig: undefined }, call)
+  const thrown: unknown = await Promise.resolve(pulled).catch((error: unknown) => error)
+  expect(toGrpcStatus(thrown)).toEqual({ code, details: expect.stringMatching(details) })
 })
 
 test('the file system of images and containers is one', async () => {

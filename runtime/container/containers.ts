@@ -98,7 +98,9 @@ export class Containers implements ContainerService {
       present === undefined
         ? await openCheckpoint(record, sandbox, this.#context)
         : { image: present, checkpoint: undefined }
-    const made = { ...record, imageId: image.id, stopSignal: spec.stopSignal || stopSignalOf(image) }
+    const { id: imageId, digest: imageDigest } = image
+    const ofImage = { imageId, ...(imageDigest && { imageDigest }) }
+    const made = { ...record, ...ofImage, stopSignal: spec.stopSignal || stopSignalOf(image) }
     const joined = { targetInit: target, checkpoint }
     const { user, init, monitor } = await bringUpContainer(made, sandbox, image, joined, this.#context)
     if (isRestored) await ports.checkpoints.remove(id)

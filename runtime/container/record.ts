@@ -156,6 +156,8 @@ export interface ContainerRecord {
   readonly handler: string
   /** The image's id, as PullImage and ListImages answer it. */
   readonly imageId: string
+  /** `NAME@sha256:…` that it was pulled as; left out where it was not, or before this was kept. */
+  readonly imageDigest?: string
   /** None before there were image volumes. */
   readonly imageVolumes?: readonly ImageVolume[]
   readonly user: ResolvedUser

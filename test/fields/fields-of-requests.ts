@@ -107,6 +107,7 @@ export const otherRequests: { readonly [request: string]: FieldTable } = {
   },
   PullImageRequest: {
     ...imageSpec('image', 'a pull hands reference and credentials on'),
+    'image.runtime_handler': unitImages('a pull for a runtime handler that is not there is refused'),
     ...each(['auth.username', 'auth.password'], e2e('images', 'pulled with credentials, refused without')),
     'auth.auth': credentials("auth: base64('u:p:q')"),
     'auth.server_address': elsewhere('image/pull-mirrors.test.ts', 'whose server address names them'),

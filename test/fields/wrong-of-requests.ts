@@ -77,6 +77,7 @@ export const wrongOfRequests: { readonly [rpc: string]: WrongTable } = {
   removeImage: imageSpec('image', ''),
   pullImage: {
     ...imageSpec('image', ''),
+    'image.runtime_handler': wrong('other'),
     ...below('auth', {
       username: judged,
       password: credentials,

@@ -69,7 +69,12 @@ async function lab(): Promise<{
   const puller = { pull: async () => 'sha256:pulled' }
   const table = {
     ...runtimeService({ ...runtime, streaming, status: fakeStatus(), gate }),
-    ...imageService({ store: new FakeImageStore(), puller, clock: { nowNs: () => '1' } }),
+    ...imageService({
+      store: new FakeImageStore(),
+      puller,
+      clock: { nowNs: () => '1' },
+      handlers: [{ name: 'runc' }],
+    }),
   }
   const serve = async (rpc: Rpc, request: object): Promise<unknown> => {
     const handle = table[rpc] as (request: object, call: object) => unknown
