@@ -27,8 +27,8 @@ type AdditionalLayer = Omit<StoredLayer, 'number'> & { readonly directory: strin
 export function readAdditionalStores(roots: readonly AdditionalRoot[], log: Log): AdditionalStores {
   const layers = new Map<string, AdditionalLayer>()
   for (const layer of roots.flatMap(layersIn)) if (!layers.has(layer.diffId)) layers.set(layer.diffId, layer)
-  const isWhole = ({ id, store, diffIds }: AdditionalImage): boolean => {
-    const layer = diffIds.find((diffId) => !layers.has(diffId))
+  const isWhole = ({ id, store, diffIds, stack = diffIds }: AdditionalImage): boolean => {
+    const layer = stack.find((diffId) => !layers.has(diffId))
     if (layer !== undefined)
       log.warn({ store, image: id, layer }, 'an image of an additional store lacks a layer')
     return layer === undefined

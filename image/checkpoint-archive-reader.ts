@@ -59,7 +59,13 @@ export class CheckpointArchiveReader implements TarHandler, Disposable {
       const parent = path.slice(0, path.lastIndexOf('/') + 1)
       this.#upper.entry({ ...noFile, name: `${parent}.wh.${path.slice(parent.length)}` })
     }
-    this.#upper.finish()
+    const { gaps } = this.#upper.finish()
+    const [link] = gaps.links
+    if (link !== undefined) {
+      throw invalidArgument(
+        `${link.path} in the archive is a hard link to ${link.target}, which it does not have`,
+      )
+    }
     this.#images.finish()
     return { configDump: this.#text('config.dump'), specDump: this.#text('spec.dump') }
   }

@@ -21,7 +21,7 @@ import { fsPath } from './layer-tree.ts'
 
 const O_PATH = 0o10000000
 /** Set by who mounts the copy, and by overlayfs for itself. */
-const NOT_COPIED = /^(?:security\.selinux|trusted\.overlay\.)/
+export const NOT_COPIED = /^(?:security\.selinux|trusted\.overlay\.)/
 
 /** The directory at a path of a root file system, links kept inside, in latin1; undefined where there is nothing. */
 export function directoryInRoot(root: string, path: string): string | undefined {
@@ -77,7 +77,7 @@ function makeLike(from: string, to: string, stat: BigIntStats): void {
 }
 
 /** In this order: a new owner takes set-user-id bits and capabilities away, a change of either the time. */
-function copyAttributes(from: string, to: string, stat: BigIntStats): void {
+export function copyAttributes(from: string, to: string, stat: BigIntStats): void {
   lchownSync(fsPath(to), Number(stat.uid), Number(stat.gid))
   if (!stat.isSymbolicLink()) chmodSync(fsPath(to), Number(stat.mode) & 0o7777)
   for (const name of xattrNames(from)) {

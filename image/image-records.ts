@@ -1,4 +1,5 @@
 import type { LayerFormat } from './layer-format.ts'
+import type { LayerGaps } from './layer-gaps.ts'
 import type { SignatureRecords } from './signature-records.ts'
 
 /**
@@ -16,6 +17,8 @@ export interface ImageRecords extends SignatureRecords, Disposable {
   layers(): readonly StoredLayer[]
   layer(diffId: string): StoredLayer | undefined
   layerByNumber(layerNumber: number): StoredLayer | undefined
+  /** What the layer leaves open; undefined where nothing is known. */
+  layerGaps(layerNumber: number): LayerGaps | undefined
   /** A number that no layer has had. */
   nextLayerNumber(): number
   /** Forgets the layers that neither an image nor a root file system uses, but for `kept` diff ids; answers their numbers. */
@@ -47,7 +50,12 @@ export interface StoredImage extends ImageNames {
   readonly pulledAtNs: string
   /** Base first. */
   readonly diffIds: readonly string[]
+  /** The same with the names of patch layers between them; undefined: without any. */
+  readonly stack?: readonly string[]
 }
+
+/** Before the diff id of what is no layer of any image, but was made to lie between some: see image-patches.ts. */
+export const PATCH_PREFIX = 'patch:'
 
 /** Where a layer lies. */
 export interface LayerPlace {
@@ -66,6 +74,8 @@ export interface StoredLayer extends LayerPlace {
   readonly format: LayerFormat
   /** The fs-verity digest that its file was given, `sha256:…`; undefined where the file system has none. */
   readonly verity: string | undefined
+  /** For the record: it is read by `layerGaps` alone. */
+  readonly gaps?: LayerGaps | undefined
 }
 
 /** What can be read of a store that belongs to somebody else. */

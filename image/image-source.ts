@@ -50,6 +50,8 @@ export interface ImageRecord {
   readonly manifestDigest: string | undefined
   /** Base first. */
   readonly diffIds: readonly string[]
+  /** See StoredImage. */
+  readonly stack?: readonly string[]
   /** Nanoseconds since 1970, in decimal: when it came here first. */
   readonly pulledAtNs: string
   /** Kubelet's garbage collection leaves it alone. */

@@ -21,7 +21,8 @@ export function keepLayers(
   if (records.rootfs(owner) === undefined) {
     const image = images.find(imageId)
     if (image === undefined) throw notFound('image', imageId)
-    records.putRootfs(owner, image.diffIds, layers.adopt(image.diffIds))
+    const { stack = image.diffIds } = image
+    records.putRootfs(owner, stack, layers.adopt(stack))
   }
   return (records.rootfs(owner) ?? []).map((place) => layers.lowerDirectory(place))
 }

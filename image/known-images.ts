@@ -108,6 +108,7 @@ export class KnownImages {
       platform: parsed.platform,
       manifestDigest,
       diffIds,
+      ...(image.stack === undefined ? {} : { stack: image.stack }),
       pulledAtNs,
       pinned,
     }

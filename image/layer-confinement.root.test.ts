@@ -42,14 +42,9 @@ describe('is refused by name', () => {
       /leads out of the layer/,
     ],
     [
-      'a hard link to nothing',
-      [{ name: 'x', type: 'link', linkName: 'bin/lower' }],
-      /x is a hard link to bin\/lower/,
-    ],
-    [
       'a hard link to a directory',
       [{ name: 'x', type: 'link', linkName: '/' }],
-      /not a file of the same layer/,
+      /x is a hard link to \/, which is no file/,
     ],
     ['links in a circle', [{ name: 'x', type: 'symlink', linkName: 'x' }, { name: 'x/f' }], /too many links/],
     [
@@ -61,6 +56,19 @@ describe('is refused by name', () => {
     ['an owner that no file has', [{ name: 'x', pax: { uid: '4294967295' } }], /owner 4294967295:0/],
   ])('%s', ([, files, message]) => {
     expect(() => unpack(files)).toThrow(message)
+  })
+
+  test('more directories than the limit, though few entries imply them', () => {
+    expect(() => unpack([{ name: 'a/b/c/d/e/f' }], 3)).toThrow(/more than 3 directories/)
+  })
+
+  test('directories whose names and attributes would fill the memory', () => {
+    const pax = { 'SCHILY.xattr.user.big': Buffer.alloc(1_000_000) }
+    const files = Array.from(
+      { length: 70 },
+      (_, index) => ({ name: `${index}/`, type: 'directory', pax }) as const,
+    )
+    expect(() => unpack(files)).toThrow(/take more than 64 MiB/)
   })
 
   test('more files than the limit', () => {

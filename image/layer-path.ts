@@ -43,6 +43,11 @@ export function layerName(name: string): LayerName {
   return { kind: 'whiteout', parent, base: hidden }
 }
 
+/** Of a path in a layer; the root's parent is the root. */
+export const parentOf = (path: string): string => path.slice(0, Math.max(0, path.lastIndexOf('/')))
+
+export const childOf = (parent: string, name: string): string => (parent === '' ? name : `${parent}/${name}`)
+
 const refused = (name: string, why: string): Error =>
   invalidArgument(
     `the name ${JSON.stringify(Buffer.from(name, 'latin1').toString().slice(0, 200))} in the layer ${why}`,

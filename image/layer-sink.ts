@@ -60,8 +60,8 @@ function directorySink(directory: string, entryLimit: number): LayerSink {
     parsed() {
       reader.finish()
       return async () => {
-        const { usedBytes, usedInodes } = writer.finish()
-        return { usedBytes: usedBytes + (await headers.finish()), usedInodes: usedInodes + 1 }
+        const { usedBytes, usedInodes, gaps } = writer.finish()
+        return { usedBytes: usedBytes + (await headers.finish()), usedInodes: usedInodes + 1, gaps }
       }
     },
     [Symbol.dispose]: () => kept.dispose(),

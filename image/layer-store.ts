@@ -1,14 +1,16 @@
 import { randomBytes } from 'node:crypto'
-import { existsSync, renameSync } from 'node:fs'
+
 import { join } from 'node:path'
 import { untilAborted } from '#lib/until-aborted.ts'
-import { syncDirectory, syncFilesystem } from '#linux/sync.ts'
 import { type AdditionalStores, layerDirectory } from './additional-stores.ts'
+import { type ImagePatches, type LayerOfImage, type PlacedLayer, withPatches } from './image-patches.ts'
 import type { ImageRecords, LayerPlace, StoredImage, StoredLayer } from './image-records.ts'
 import type { LayerSource } from './image-source.ts'
 import type { LayerFormat } from './layer-format.ts'
 import { headersFileOf } from './layer-headers.ts'
 import type { LayerMounts } from './layer-mounts.ts'
+
+import { placeLayers } from './layer-placing.ts'
 import type { LayerSlots } from './layer-slots.ts'
 import type { Trash } from './trash.ts'
 import type { UntarLimits } from './untar-messages.ts'
@@ -18,7 +20,7 @@ export interface LayerStoreOptions {
   /** The image root: each layer is a directory in its `layers`, or a file. */
   readonly root: string
   readonly records: ImageRecords
-  readonly pool: Pick<UntarPool, 'untar'>
+  readonly pool: Pick<UntarPool, 'untar' | 'patch'>
   readonly additional: Pick<AdditionalStores, 'layer'>
   readonly trash: Trash
   /** One is taken for each layer that is fetched. */
@@ -111,30 +113,49 @@ export class LayerStore {
     const layers = await Promise.all(
       fresh.map(async (ingest) => this.#layerOf(ingest, await ingest.unpacked)),
     )
-    atStep('sync')
-    if (fresh.length > 0) await syncFilesystem(this.#directory)
-    const placed: (() => void)[] = []
-    try {
-      atStep('rename')
-      for (const [index, layer] of layers.entries()) {
-        const from = fresh[index]?.directory ?? ''
-        for (const [source, target] of filesOf(from, this.path(layer))) {
-          renameSync(source, target)
-          placed.push(() => renameSync(target, source))
-        }
+    const own = layers.map((layer, index) => ({ layer, from: fresh[index]?.directory ?? '' }))
+    await this.#withPatches(image.diffIds, own, adopted, async ({ stack, made }) => {
+      const placed = [...own, ...made]
+      const record = (): void => {
+        atStep('commit')
+        records.putImage({ ...image, stack }, [...adopted, ...placed.map(({ layer }) => layer)])
       }
-      if (fresh.length > 0) await syncDirectory(this.#directory)
-      atStep('commit')
-      records.putImage(image, [...layers, ...adopted])
-    } catch (error) {
-      for (const undo of placed) undo()
-      throw error
-    }
+      const moves = placed.map(({ layer, from }) => ({ from, to: this.path(layer) }))
+      await placeLayers(this.#directory, moves, record, atStep)
+    })
     for (const ingest of fresh) {
       ingest.isCommitted = true
       this.#ingests.delete(ingest.diffId)
     }
     atStep('committed')
+  }
+
+  async #withPatches(
+    diffIds: readonly string[],
+    own: readonly PlacedLayer[],
+    adopted: readonly StoredLayer[],
+    commit: (patches: ImagePatches) => Promise<void>,
+  ): Promise<void> {
+    const { records, format } = this.#options
+    // A layer that is to be mounted first shows nothing yet.
+    if (format === 'erofs' && own.length > 0) return await commit({ stack: diffIds, made: [] })
+    const layers = diffIds.map((diffId): LayerOfImage => {
+      const fresh = own.find(({ layer }) => layer.diffId === diffId)
+      if (fresh !== undefined) return { diffId, directory: fresh.from, gaps: fresh.layer.gaps }
+      const layer = adopted.find((each) => each.diffId === diffId) ?? records.layer(diffId)
+      if (layer === undefined) throw new Error(`layer ${diffId} is committed without a record`)
+      return { diffId, directory: this.lowerDirectory(layer), gaps: records.layerGaps(layer.number) }
+    })
+    await withPatches(layers, commit, {
+      ...this.#options,
+      path: (layer) => this.path(layer),
+      temporary: () => this.#temporaryPath(),
+      pin: (name) => this.#pin(name),
+    })
+  }
+
+  #temporaryPath(): string {
+    return join(this.#directory, `tmp-${randomBytes(8).toString('hex')}`)
   }
 
   /** Deletes the layers that nothing uses. */
@@ -168,20 +189,14 @@ export class LayerStore {
 
   #begin(source: LayerSource): Ingest {
     const abort = new AbortController()
-    const target = join(this.#directory, `tmp-${randomBytes(8).toString('hex')}`)
+    const target = this.#temporaryPath()
     const unpacked = this.#unpack(source, target, abort.signal).catch((error: unknown) => {
       if (this.#ingests.get(source.diffId) === ingest) this.#ingests.delete(source.diffId)
       this.#discard(target)
       throw error
     })
-    const ingest: Ingest = {
-      diffId: source.diffId,
-      directory: target,
-      abort,
-      unpacked,
-      users: 0,
-      isCommitted: false,
-    }
+    const { diffId } = source
+    const ingest: Ingest = { diffId, directory: target, abort, unpacked, users: 0, isCommitted: false }
     this.#ingests.set(source.diffId, ingest)
     return ingest
   }
@@ -215,7 +230,6 @@ export class LayerStore {
     )
   }
 
-  /** The directory last: without it the start takes a file of headers for one that nobody owns. */
   #discard(directory: string): void {
     this.#options.trash.discard(headersFileOf(directory))
     this.#options.trash.discard(directory)
@@ -228,18 +242,9 @@ export class LayerStore {
   }
 
   #layerOf({ diffId }: Ingest, unpacked: Unpacked): StoredLayer {
-    const { compressedBytes, usedBytes, usedInodes, verity } = unpacked
+    const { compressedBytes, usedBytes, usedInodes, verity, gaps } = unpacked
     const { records, format } = this.#options
     const number = records.nextLayerNumber()
-    return { number, diffId, compressedBytes, usedBytes, usedInodes, format, verity }
+    return { number, diffId, compressedBytes, usedBytes, usedInodes, format, verity, gaps }
   }
 }
-
-/** What a layer consists of, here and there: one in EROFS's form has its tar in itself, and no headers. */
-const filesOf = (from: string, to: string): readonly (readonly [string, string])[] =>
-  (
-    [
-      [headersFileOf(from), headersFileOf(to)],
-      [from, to],
-    ] as const
-  ).filter(([source]) => existsSync(source))

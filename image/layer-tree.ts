@@ -1,8 +1,16 @@
 import { lstatSync, mkdirSync, readdirSync, readlinkSync, rmSync, type Stats, unlinkSync } from 'node:fs'
 import { errnoOf, invalidArgument } from '#lib/errors.ts'
 import { readable, setXattr } from '#linux/overlay-files.ts'
+import { childOf, parentOf } from './layer-path.ts'
 
 const LINK_LIMIT = 40
+const KEPT_LIMIT_BYTES = 64 << 20
+/** Of a directory, beside its name. */
+const KEPT_BYTES = 200
+/** What a name in a directory is: a directory, nothing that leads on, or a link. */
+const INSIDE = 'inside'
+const NOWHERE = 'nowhere'
+type Step = typeof INSIDE | typeof NOWHERE | { readonly link: string }
 /** Each costs a walk over all directories: an archive that does this often is an attack. */
 const REPLACED_DIRECTORY_LIMIT = 256
 
@@ -18,11 +26,20 @@ export class LayerTree<Attributes> {
   readonly directories = new Map<string, Attributes | undefined>([['', undefined]])
   /** Where a parent as it was named really is. */
   readonly #resolved = new Map<string, string>()
+  /** Directories that are made after the same name was taken away: the layers below show nothing in them. */
+  readonly fresh = new Set<string>()
+  readonly #directoryLimit: number
+  #keptBytes = 0
   #replacedDirectories = 0
 
   /** `replaced` is told of each file, but for whiteouts, that is about to go for another: its path and what it is. */
-  constructor(directory: string, replaced: (path: string, stat: Stats) => void = () => {}) {
+  constructor(
+    directory: string,
+    directoryLimit: number,
+    replaced: (path: string, stat: Stats) => void = () => {},
+  ) {
     this.#base = Buffer.from(directory).toString('latin1')
+    this.#directoryLimit = directoryLimit
     this.#replaced = replaced
   }
 
@@ -36,9 +53,15 @@ export class LayerTree<Attributes> {
     const name = components.join('/')
     const known = this.directories.has(name) ? name : this.#resolved.get(name)
     if (known !== undefined) return known
-    const real = this.#walk(components)
+    const real = this.#walk(components, (path) => this.#enter(path)) ?? ''
+    this.account(name.length + KEPT_BYTES)
     this.#resolved.set(name, real)
     return real
+  }
+
+  /** The same of a directory that is there; nothing is made. */
+  find(components: readonly string[]): string | undefined {
+    return this.#walk(components, (path) => this.#look(path))
   }
 
   lstat(path: string): Stats | undefined {
@@ -46,6 +69,10 @@ export class LayerTree<Attributes> {
   }
 
   makeDirectory(path: string): void {
+    if (this.directories.size > this.#directoryLimit) {
+      throw invalidArgument(`the layer has more than ${this.#directoryLimit} directories`)
+    }
+    this.account(path.length + KEPT_BYTES)
     mkdirSync(fsPath(this.absolute(path)), 0o700)
     this.directories.set(path, undefined)
   }
@@ -61,22 +88,34 @@ export class LayerTree<Attributes> {
       make()
     } catch (error) {
       if (errnoOf(error) !== 'EEXIST') throw error
-      this.#remove(path)
+      this.remove(path)
       make()
     }
   }
 
-  #walk(components: readonly string[]): string {
+  /** What is kept in memory until the end: hostile names would fill it. */
+  account(sizeBytes: number): void {
+    this.#keptBytes += sizeBytes
+    if (this.#keptBytes > KEPT_LIMIT_BYTES) {
+      throw invalidArgument(
+        `the names and attributes of the layer's directories take more than ${KEPT_LIMIT_BYTES >> 20} MiB`,
+      )
+    }
+  }
+
+  #walk(components: readonly string[], enter: (path: string) => Step): string | undefined {
     const pending = [...components].reverse()
     let real = ''
     let links = 0
     for (let name = pending.pop(); name !== undefined; name = pending.pop()) {
       const path = stepFrom(real, name)
-      const target = this.directories.has(path) ? undefined : this.#enter(path)
-      if (target === undefined) {
+      const step = this.directories.has(path) ? INSIDE : enter(path)
+      if (step === NOWHERE) return undefined
+      if (step === INSIDE) {
         real = path
         continue
       }
+      const target = step.link
       links += 1
       if (links > LINK_LIMIT) throw invalidArgument(`too many links in ${readable(components.join('/'))}`)
       if (target.startsWith('/')) real = ''
@@ -85,22 +124,30 @@ export class LayerTree<Attributes> {
     return real
   }
 
-  /** Makes sure of a directory at `path`; answers where a link leads that is there instead. */
-  #enter(path: string): string | undefined {
+  #look(path: string): Step {
     const stat = this.lstat(path)
-    if (stat?.isSymbolicLink()) return readlinkSync(fsPath(this.absolute(path)), 'latin1')
+    if (stat?.isSymbolicLink()) return { link: readlinkSync(fsPath(this.absolute(path)), 'latin1') }
+    return NOWHERE
+  }
+
+  /** Makes sure of a directory at `path`; answers where a link leads that is there instead. */
+  #enter(path: string): Step {
+    const stat = this.lstat(path)
+    if (stat?.isSymbolicLink()) return { link: readlinkSync(fsPath(this.absolute(path)), 'latin1') }
     if (stat === undefined) this.makeDirectory(path)
     else if (isWhiteout(stat)) {
       unlinkSync(fsPath(this.absolute(path)))
       this.makeDirectory(path)
       this.makeOpaque(path)
+      this.fresh.add(path)
     } else if (!stat.isDirectory()) {
       throw invalidArgument(`${readable(path)} is a file of the layer, and a directory of it too`)
     }
-    return undefined
+    return INSIDE
   }
 
-  #remove(path: string): void {
+  /** What is there goes for something else: later entries win. */
+  remove(path: string): void {
     this.#resolved.clear()
     this.#tellOf(path)
     if (!this.directories.has(path)) {
@@ -113,7 +160,9 @@ export class LayerTree<Attributes> {
     }
     rmSync(fsPath(this.absolute(path)), { recursive: true })
     for (const known of this.directories.keys()) {
-      if (known === path || known.startsWith(`${path}/`)) this.directories.delete(known)
+      if (known !== path && !known.startsWith(`${path}/`)) continue
+      this.directories.delete(known)
+      this.fresh.delete(known)
     }
   }
 
@@ -134,8 +183,8 @@ export const fsPath = (path: string): string | Buffer =>
 
 /** `real` has no links, so that its parent is what stands before the last slash; the root's parent is the root. */
 function stepFrom(real: string, name: string): string {
-  if (name === '..') return real.slice(0, Math.max(0, real.lastIndexOf('/')))
-  return real === '' ? name : `${real}/${name}`
+  if (name === '..') return parentOf(real)
+  return childOf(real, name)
 }
 
 const isAscii = /^[\x20-\x7e]*$/

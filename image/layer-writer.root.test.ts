@@ -68,7 +68,7 @@ describe('files', () => {
         { name: 'd/', type: 'directory' },
         { name: 'd/f', content: 'x'.repeat(5000) },
       ]),
-    ).toEqual({
+    ).toMatchObject({
       usedInodes: 3,
       usedBytes: 4 * 4096,
     })
@@ -87,10 +87,28 @@ describe('directories', () => {
     expect(statSync(lab.layer)).toMatchObject({ mode: 0o040700, uid: 3 })
   })
 
-  test('that are only implied are root’s, 0755', () => {
-    unpack([{ name: 'a/b/c', content: 'x', uid: 9 }])
+  test('that are only implied are root’s, 0755, and told', () => {
+    const { gaps } = unpack([{ name: 'a/b/c', content: 'x', uid: 9 }, { name: '.wh.d' }, { name: 'd/e' }])
+    expect(gaps).toEqual({ implied: ['', 'a', 'a/b'], links: [] })
     expect(statSync(at('a/b'))).toMatchObject({ mode: 0o040755, uid: 0, gid: 0 })
   })
+})
+
+test('hard links to what the layer does not have are told, but for those that later entries replace', () => {
+  const link = (name: string, linkName: string): TarFile => ({ name, type: 'link', linkName })
+  const { gaps } = unpack([
+    ...[link('a', 'usr/bin/x'), link('b', './a'), link('c', 'y'), link('d/e', 'y'), link('f', 'y')],
+    ...[
+      { name: 'c', content: '' },
+      { name: 'd', content: '' },
+      { name: 'f/g', content: '' },
+    ],
+  ])
+  expect(gaps.links).toEqual([
+    { path: 'a', target: 'usr/bin/x' },
+    { path: 'b', target: 'usr/bin/x' },
+  ])
+  expect(readdirSync(lab.layer).toSorted()).toEqual(['c', 'd', 'f'])
 })
 
 describe('of two entries of one name the later wins', () => {

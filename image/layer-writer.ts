@@ -13,8 +13,9 @@ import {
 import { errnoOf, invalidArgument } from '#lib/errors.ts'
 import { makedev } from '#linux/libc.ts'
 import { makeNode, readable, setTimes, setTimesOfFile, setXattr } from '#linux/overlay-files.ts'
+import type { LayerGaps } from './layer-gaps.ts'
 import type { LayerHeaders } from './layer-headers.ts'
-import { componentsOf, layerName } from './layer-path.ts'
+import { childOf, componentsOf, layerName, parentOf } from './layer-path.ts'
 import { fsPath, isWhiteout, LayerTree } from './layer-tree.ts'
 import type { TarEntry } from './tar-entry.ts'
 import type { TarHandler } from './tar-reader.ts'
@@ -29,6 +30,8 @@ export interface LayerUsage {
   readonly usedInodes: number
   /** See StoredLayer. */
   readonly verity?: string | undefined
+  /** Where they are known. */
+  readonly gaps?: LayerGaps
 }
 
 /**
@@ -40,6 +43,8 @@ export class LayerWriter implements TarHandler, Disposable {
   readonly #tree: LayerTree<TarEntry>
   readonly #entryLimit: number
   readonly #headers: LayerHeaders | undefined
+  /** Hard links to what the layer does not have: their paths, and the names of the files. */
+  readonly #foreign = new Map<string, string>()
   #entries = 0
   #usedBytes = 0
   #usedInodes = 0
@@ -47,7 +52,7 @@ export class LayerWriter implements TarHandler, Disposable {
 
   /** `headers` gets what the directory does not say of the tar. */
   constructor(directory: string, entryLimit: number, headers?: LayerHeaders) {
-    this.#tree = new LayerTree(directory, (path, stat) =>
+    this.#tree = new LayerTree(directory, entryLimit, (path, stat) =>
       headers?.replaced(path, stat.isFile() ? this.#tree.absolute(path) : undefined),
     )
     this.#entryLimit = entryLimit
@@ -93,14 +98,26 @@ export class LayerWriter implements TarHandler, Disposable {
   }
 
   /** After the last entry. */
-  finish(): LayerUsage {
+  finish(): LayerUsage & { readonly gaps: LayerGaps } {
     for (const [path, entry] of this.#tree.directories) {
       const absolute = this.#tree.absolute(path)
       if (entry === undefined) chmodSync(fsPath(absolute), 0o755)
       else this.#setAttributes(path, entry)
       this.#count(DISK_BLOCK_BYTES)
     }
-    return { usedBytes: this.#usedBytes, usedInodes: this.#usedInodes }
+    return { usedBytes: this.#usedBytes, usedInodes: this.#usedInodes, gaps: this.#gaps() }
+  }
+
+  #gaps(): LayerGaps {
+    const { directories, fresh } = this.#tree
+    const implied = [...directories].filter(([path, entry]) => entry === undefined && !fresh.has(path))
+    const links = [...this.#foreign].filter(
+      ([path]) => directories.has(parentOf(path)) && !directories.has(path),
+    )
+    return {
+      implied: implied.map(([path]) => path),
+      links: links.map(([path, target]) => ({ path, target })),
+    }
   }
 
   [Symbol.dispose](): void {
@@ -109,8 +126,7 @@ export class LayerWriter implements TarHandler, Disposable {
   }
 
   #pathOf(parent: readonly string[], base: string): string {
-    const directory = this.#tree.directory(parent)
-    return directory === '' ? base : `${directory}/${base}`
+    return childOf(this.#tree.directory(parent), base)
   }
 
   #root(entry: TarEntry): void {
@@ -121,13 +137,17 @@ export class LayerWriter implements TarHandler, Disposable {
   #whiteout(path: string): void {
     const there = this.#tree.lstat(path)
     // It hides what lies below, not what this layer has itself, in whichever order they come.
-    if (there?.isDirectory()) this.#tree.makeOpaque(path)
+    if (there?.isDirectory()) {
+      this.#tree.makeOpaque(path)
+      this.#tree.fresh.add(path)
+    }
     if (there !== undefined) return
     makeNode(this.#tree.absolute(path), S_IFCHR, 0)
     this.#count(0)
   }
 
   #make(path: string, entry: TarEntry): void {
+    if (entry.type !== 'hard-link') this.#foreign.delete(path)
     if (entry.type === 'directory') this.#makeDirectory(path, entry)
     else if (entry.type === 'hard-link') this.#makeLink(path, entry)
     else if (entry.type === 'file') {
@@ -152,16 +172,26 @@ export class LayerWriter implements TarHandler, Disposable {
       if (there !== undefined && isWhiteout(there)) this.#tree.makeOpaque(path)
     }
     this.#tree.directories.set(path, entry)
+    for (const value of entry.xattrs.values()) this.#tree.account(value.length)
   }
 
   #makeLink(path: string, entry: TarEntry): void {
     const components = componentsOf(entry.linkName)
-    const target = this.#pathOf(components.slice(0, -1), components.at(-1) ?? '')
+    const parent = this.#tree.find(components.slice(0, -1))
+    const target = parent === undefined ? undefined : childOf(parent, components.at(-1) ?? '')
     if (target === path) return
-    const there = this.#tree.lstat(target)
-    if (there === undefined || there.isDirectory() || isWhiteout(there)) {
+    const there = target === undefined ? undefined : this.#tree.lstat(target)
+    if (target === undefined || there === undefined) {
+      const known = this.#foreign.get(target ?? '') ?? components.join('/')
+      if (this.#tree.lstat(path) !== undefined) this.#tree.remove(path)
+      this.#tree.account(path.length + known.length)
+      this.#foreign.set(path, known)
+      return
+    }
+    this.#foreign.delete(path)
+    if (there.isDirectory() || isWhiteout(there)) {
       throw invalidArgument(
-        `${readable(entry.name)} is a hard link to ${readable(entry.linkName)}, which is not a file of the same layer: rebuild the image so that the layer has the file too`,
+        `${readable(entry.name)} is a hard link to ${readable(entry.linkName)}, which is no file: rebuild the image`,
       )
     }
     this.#tree.replacing(path, () =>

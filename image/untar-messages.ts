@@ -1,5 +1,6 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { ErrorKind } from '#lib/errors.ts'
+import type { MadePatch, StackedLayer } from './image-patch.ts'
 import type { LayerFormat } from './layer-format.ts'
 import type { LayerUsage } from './layer-writer.ts'
 
@@ -28,6 +29,7 @@ export type UntarRequest =
       readonly from: string
       readonly to: string
     }
+  | { readonly task: 'patch'; readonly port: MessagePort; readonly layers: readonly StackedLayer[] }
   | { readonly task: 'remove'; readonly port: MessagePort; readonly path: string }
 
 /** A layer beyond these is refused: nobody's disk is filled by a small download. */
@@ -43,5 +45,10 @@ export type ToWorker = readonly Uint8Array<ArrayBuffer>[] | 'end' | 'cancel'
 export type FromWorker =
   /** Of a message's pieces. */
   | { readonly answer: 'taken'; readonly sizeBytes: number }
-  | { readonly answer: 'done'; readonly usage: LayerUsage; readonly compressedBytes: number }
+  | {
+      readonly answer: 'done'
+      readonly usage: LayerUsage
+      readonly compressedBytes: number
+      readonly patches?: readonly MadePatch[]
+    }
   | { readonly answer: 'failed'; readonly kind: ErrorKind; readonly message: string }

@@ -1,6 +1,7 @@
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
 import { CriError } from '#lib/errors.ts'
 import { workerUrl } from '#linux/worker-url.ts'
+import type { MadePatch, StackedLayer } from './image-patch.ts'
 import type { LayerFormat } from './layer-format.ts'
 import type { LayerUsage } from './layer-writer.ts'
 import { type OpenBlob, UntarFeed } from './untar-feed.ts'
@@ -80,6 +81,13 @@ export class UntarPool implements AsyncDisposable {
   async copyTree(from: string, to: string): Promise<void> {
     const { port1, port2 } = new MessageChannel()
     await this.#run({ task: 'copy', port: port2, from, to }, port1, () => {})
+  }
+
+  /** See image-patch.ts. */
+  async patch(layers: readonly StackedLayer[]): Promise<readonly MadePatch[]> {
+    const { port1, port2 } = new MessageChannel()
+    const { patches = [] } = await this.#run({ task: 'patch', port: port2, layers }, port1, () => {})
+    return patches
   }
 
   /** Ends at once: what runs fails as cancelled. */

@@ -4,6 +4,7 @@ import { pipeline } from 'node:stream/promises'
 import { type MessagePort, parentPort } from 'node:worker_threads'
 import { CriError, describeError, errnoOf, invalidArgument } from '#lib/errors.ts'
 import { copyTree } from './copy-tree.ts'
+import { patchImage } from './image-patch.ts'
 import { createDecoder } from './layer-decoder.ts'
 import { layerSink } from './layer-sink.ts'
 import type { FromWorker, ToWorker, UntarRequest } from './untar-messages.ts'
@@ -23,9 +24,11 @@ type Done = Extract<FromWorker, { answer: 'done' }>
 
 async function perform(request: UntarRequest): Promise<Done> {
   if (request.task === 'untar') return untar(request)
+  const done = { answer: 'done', usage: { usedBytes: 0, usedInodes: 0 }, compressedBytes: 0 } as const
+  if (request.task === 'patch') return { ...done, patches: patchImage(request.layers) }
   if (request.task === 'copy') copyTree(request.from, request.to)
   else rmSync(request.path, { recursive: true, force: true, maxRetries: 3 })
-  return { answer: 'done', usage: { usedBytes: 0, usedInodes: 0 }, compressedBytes: 0 }
+  return done
 }
 
 async function untar(request: UntarRequest & { task: 'untar' }): Promise<Done> {

@@ -1,12 +1,14 @@
-import type {
-  ForeignImageRecords,
-  ImageNames,
-  ImageRecords,
-  LayerPlace,
-  StoredImage,
-  StoredLayer,
+import {
+  type ForeignImageRecords,
+  type ImageNames,
+  type ImageRecords,
+  type LayerPlace,
+  PATCH_PREFIX,
+  type StoredImage,
+  type StoredLayer,
 } from '#image/image-records.ts'
 import { openDatabase, openForeignDatabase } from './database.ts'
+import { layerGapsIn, layerGapsTable, putLayerGaps } from './layer-gaps-records.ts'
 import { signaturesIn, signaturesOfAnyStore, signaturesTable } from './signature-records.ts'
 import { type Row, type Run, runnerOf } from './statements.ts'
 
@@ -31,6 +33,7 @@ const migrations = [
    ALTER TABLE layers ADD COLUMN verity TEXT`,
   'ALTER TABLE layers ADD COLUMN directory TEXT',
   signaturesOfAnyStore,
+  layerGapsTable,
 ]
 
 /** Images in SQLite: what is written is on the disk, also after a power loss. `:memory:` for tests. */
@@ -47,6 +50,7 @@ export function openImageRecords(path: string): ImageRecords {
     },
     ...rootfsIn(run),
     ...signaturesIn(run),
+    ...layerGapsIn(run),
     [Symbol.dispose]: () => database.close(),
   }
 }
@@ -91,7 +95,8 @@ function imagesIn(run: Run) {
           sizeBytes,
           pulledAtNs,
         )
-        image.diffIds.forEach((diffId, position) => {
+        const { stack = image.diffIds } = image
+        stack.forEach((diffId, position) => {
           run.write(
             // A layer that is not there makes this NULL, which the schema refuses.
             'INSERT INTO image_layers (image, position, layer) VALUES (?, ?, (SELECT number FROM layers WHERE diff_id = ?))',
@@ -121,13 +126,16 @@ const imageOf =
       'SELECT diff_id FROM image_layers JOIN layers ON number = layer WHERE image = ? ORDER BY position',
       id,
     )
+    const stack = layers.map((layer) => String(layer['diff_id']))
+    const diffIds = stack.filter((name) => !name.startsWith(PATCH_PREFIX))
     return {
       id,
       config: Buffer.from(row['config'] as Uint8Array),
       manifestDigest: row['manifest_digest'] === null ? undefined : String(row['manifest_digest']),
       sizeBytes: Number(row['size_bytes']),
       pulledAtNs: String(row['pulled_at_ns']),
-      diffIds: layers.map((layer) => String(layer['diff_id'])),
+      diffIds,
+      ...(stack.length > diffIds.length ? { stack } : {}),
       tags: names('tag'),
       digests: names('digest'),
     }
@@ -180,6 +188,7 @@ function putLayer(run: Run, layer: StoredLayer): void {
      VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
     ...[number, diffId, compressedBytes, usedBytes, usedInodes, format, verity, directory],
   )
+  putLayerGaps(run, layer)
 }
 
 /** A row of a store of an older version has no `directory`. */
