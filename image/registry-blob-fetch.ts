@@ -61,6 +61,7 @@ export class BlobFetch {
         }
         return
       } catch (thrown) {
+        if (at >= to && thrown instanceof RegistryFailure && thrown.passing) return // All that was asked for came.
         const count = at - before >= PROGRESS_BYTES ? 1 : (failures.get(part.source) ?? 0) + 1
         failures.set(part.source, count)
         await this.#afterFailure(thrown, part.source, count, signal)

@@ -50,6 +50,7 @@ export class BlobParts {
     const known = this.#location
     const direct = known && (await this.#client.requestOnce(known, range, signal))
     if (direct !== undefined) return direct
+    this.#location = undefined
     const response = await this.#client.request('GET', this.#path, range, signal)
     this.#location = this.#client.isElsewhere(response.url) ? response.url : undefined
     return response

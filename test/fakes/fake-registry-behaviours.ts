@@ -26,3 +26,34 @@ export const breakOff =
       if (!stall) response.socket?.destroySoon()
     })
   }
+
+/** Sends all of it under another length than it has. */
+export const lieAboutLength =
+  (whole: Buffer, announcedBytes: number): Behaviour =>
+  (response) => {
+    response.writeHead(200, { 'content-length': announcedBytes, connection: 'close' })
+    response.write(whole, () => response.socket?.destroySoon())
+  }
+
+/** Sends it in so many pieces, one every few milliseconds. */
+export const drip =
+  (whole: Buffer, pieces: number, everyMs: number): Behaviour =>
+  (response) => {
+    response.writeHead(200, { 'content-length': whole.length })
+    const pieceBytes = Math.ceil(whole.length / pieces)
+    let at = 0
+    const timer = setInterval(() => {
+      response.write(whole.subarray(at, at + pieceBytes))
+      at += pieceBytes
+      if (at >= whole.length) response.end()
+    }, everyMs)
+    response.on('close', () => clearInterval(timer))
+  }
+
+/** Sends elsewhere. */
+export const redirectTo =
+  (location: string): Behaviour =>
+  (response) => {
+    response.writeHead(307, { location })
+    response.end()
+  }

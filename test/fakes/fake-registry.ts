@@ -40,7 +40,8 @@ const OCI = 'application/vnd.oci.image'
 export class FakeRegistry implements AsyncDisposable {
   readonly requests: SeenRequest[] = []
   auth: FakeAuth | undefined
-  ranges = true
+  /** False: it sends the whole blob; refused: it answers 416; wrong: it sends another range than it is asked for. */
+  ranges: boolean | 'refused' | 'wrong' = true
   readonly #server: Server
   readonly #blobs = new Map<string, Buffer>()
   readonly #manifests = new Map<string, Manifest>()
@@ -69,13 +70,26 @@ export class FakeRegistry implements AsyncDisposable {
     this.#behaviours.push({ match, behaviour, times })
   }
 
-  /** An image of gzipped texts as layers, in a repository under a tag. */
+  /** An image in a repository under a tag. A layer is a text, which is gzipped, or its blob as it is. */
   addImage(
     repository: string,
     tag: string,
-    { layers = ['layer'], os = 'linux', architecture = 'amd64', user = '' } = {},
+    {
+      layers = ['layer'],
+      os = 'linux',
+      architecture = 'amd64',
+      user = '',
+    }: {
+      layers?: readonly (string | Buffer)[]
+      os?: string
+      architecture?: string
+      user?: string
+    } = {},
   ): FakeImage {
-    const blobs = layers.map((text) => ({ diffId: digestOf(Buffer.from(text)), blob: gzipSync(text) }))
+    const blobs = layers.map((content) => ({
+      diffId: digestOf(Buffer.from(content)),
+      blob: typeof content === 'string' ? gzipSync(content) : content,
+    }))
     const rootfs = { type: 'layers', diff_ids: blobs.map(({ diffId }) => diffId) }
     const config = Buffer.from(JSON.stringify({ os, architecture, config: { User: user }, rootfs }))
     const manifest = {
@@ -169,10 +183,20 @@ export class FakeRegistry implements AsyncDisposable {
       refuse(response, 404, 'BLOB_UNKNOWN', 'blob unknown')
       return
     }
-    const start = this.ranges ? Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? '')?.[1] ?? 0) : 0
-    const part = blob.subarray(start)
-    const range = start > 0 ? { 'content-range': `bytes ${start}-${blob.length - 1}/${blob.length}` } : {}
-    response.writeHead(start > 0 ? 206 : 200, { 'content-length': part.length, ...range })
+    const [, from, to] = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '') ?? []
+    if (from === undefined || this.ranges === false) {
+      response.writeHead(200, { 'content-length': blob.length })
+      response.end(blob)
+      return
+    }
+    if (this.ranges === 'refused') {
+      refuse(response, 416, 'UNSUPPORTED', 'no ranges here')
+      return
+    }
+    const start = Number(from) + (this.ranges === 'wrong' ? 1 : 0)
+    const part = blob.subarray(start, to ? Number(to) + 1 : undefined)
+    const range = `bytes ${start}-${start + part.length - 1}/${blob.length}`
+    response.writeHead(206, { 'content-length': part.length, 'content-range': range })
     response.end(part)
   }
 

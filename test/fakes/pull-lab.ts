@@ -58,10 +58,11 @@ export interface PullLab extends AsyncDisposable {
   isWhole(image: FakeImage): void
 }
 
-/** `platforms` as in the configuration. */
+/** `platforms` as in the configuration; `asked` is how the puller asks registries, where that is not as by default. */
 export async function pullLab(
   guard?: PullGuard,
   platforms: readonly string[] = ['linux/amd64'],
+  asked: Partial<RegistryOptions> = {},
 ): Promise<PullLab> {
   const registry = await FakeRegistry.start()
   const mirror = await FakeRegistry.start()
@@ -71,7 +72,7 @@ export async function pullLab(
   const clock = { seconds: 0, nowNs: () => `${clock.seconds}000000000` }
   const progress: PullProgress[] = []
   const metrics = new Metrics()
-  const parts = { store, ...(guard && { guard }), metrics, clock, platforms }
+  const parts = { store, ...(guard && { guard }), metrics, clock, platforms, asked }
   const puller = quickPuller(parts, configDir, pauses)
   const pull: PullLab['pull'] = (name, auth) =>
     puller.pull(`${registry.host}/${name}`, auth, new AbortController().signal, {
@@ -108,7 +109,7 @@ export async function pullLab(
     },
     isWhole({ id, layers }) {
       expect(store.find(id)?.diffIds).toEqual(layers.map(({ diffId }) => diffId))
-      for (const { diffId, blob } of layers) expect(store.layer(diffId)).toEqual(blob)
+      for (const { diffId, blob } of layers) expect(store.layer(diffId)?.equals(blob)).toBe(true)
     },
     async [Symbol.asyncDispose]() {
       await registry[Symbol.asyncDispose]()
@@ -123,6 +124,7 @@ function quickPuller(
     metrics,
     clock,
     platforms,
+    asked,
     ...parts
   }: {
     readonly store: FakeImageStore
@@ -130,6 +132,7 @@ function quickPuller(
     readonly metrics: Metrics
     readonly clock: Clock
     readonly platforms: readonly string[]
+    readonly asked: Partial<RegistryOptions>
   },
   registriesDir: string,
   pauses: number[],
@@ -139,7 +142,7 @@ function quickPuller(
     observer: pullMetrics(metrics, () => 0),
     platforms: platforms.map(parsePlatform),
     log: silent,
-    registry: quick(registriesDir, clock, pauses),
+    registry: { ...quick(registriesDir, clock, pauses), ...asked },
   })
 }
 
