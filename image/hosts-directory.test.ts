@@ -100,6 +100,14 @@ test('only the registry itself and its server of the same host are no mirrors', 
   expect(await mirrors('r')).toEqual([true, false, true])
 })
 
+test('docker.io as a server or a host is the address of Docker Hub', async () => {
+  await write('a/docker.io/hosts.toml', 'server = "https://docker.io"\n[host."https://index.docker.io/x"]')
+  expect(await hrefs('docker.io')).toEqual([
+    'https://registry-1.docker.io/x/v2',
+    'https://registry-1.docker.io/v2',
+  ])
+})
+
 test('certificates are read relative to the directory', async () => {
   await write('a/r/hosts.toml', '[host."https://m"]\nca = ["ca.crt"]\nclient = [["c.cert", "c.key"]]')
   await write('a/r/ca.crt', pem)

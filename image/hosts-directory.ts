@@ -1,8 +1,7 @@
-import { readdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { CriError } from '#lib/errors.ts'
 import { type HostEntry, parseHostsFile } from './hosts-file.ts'
-import { isAbsence, ParsedFiles, unreadable } from './parsed-files.ts'
+import { namesIn, ParsedFiles, unreadable } from './parsed-files.ts'
 import type { ImageLocation } from './registries-locations.ts'
 import { hostOfRegistry, isLoopback, type RegistryEndpoint, servesRegistry } from './registry-endpoint.ts'
 
@@ -65,15 +64,6 @@ function readCertificateFiles(directory: string): readonly HostEntry[] | undefin
     })
   if (caFiles.length + clientFiles.length === 0) return undefined
   return [{ ...ownHost, caFiles, clientFiles, source: `${directory}/` }]
-}
-
-function namesIn(directory: string): readonly string[] {
-  try {
-    return readdirSync(directory)
-  } catch (thrown) {
-    if (isAbsence(thrown)) return []
-    throw unreadable(directory, thrown)
-  }
 }
 
 function toEndpoint(

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { CriError } from '#lib/errors.ts'
 import { keyLines } from '#lib/key-lines.ts'
 import { nearestName } from '#lib/names.ts'
+import { hostOfRegistry } from './registry-endpoint.ts'
 
 /** One endpoint as hosts.toml has it; paths are as written. */
 export interface HostEntry {
@@ -125,6 +126,7 @@ function apiRoot(file: string, key: string, text: string, overridePath: boolean)
   if (root.username !== '' || root.password !== '') {
     throw wrong(file, `${key.split('"')[0]} has a user in its URL: give an Authorization header instead`)
   }
+  root.hostname = hostOfRegistry(root.hostname)
   const path = root.pathname.replace(/\/+/g, '/').replace(/\/$/, '')
   root.pathname = overridePath || path.endsWith('/v2') ? path : `${path}/v2`
   root.search = ''

@@ -1,4 +1,4 @@
-import { readFileSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { CriError, errnoOf } from '#lib/errors.ts'
 
 const LARGEST_BYTES = 4 << 20
@@ -40,6 +40,17 @@ export class ParsedFiles<Content> {
   }
 }
 
+/** None where there is no directory; throws failed-precondition when it cannot be read. */
+export function namesIn(directory: string): readonly string[] {
+  try {
+    // An error that is thrown takes ten times as long as this.
+    return existsSync(directory) ? readdirSync(directory) : []
+  } catch (thrown) {
+    if (isAbsence(thrown)) return []
+    throw unreadable(directory, thrown)
+  }
+}
+
 /** Whether a failed system call says that there is no such file. */
 export const isAbsence = (thrown: unknown): boolean => ['ENOENT', 'ENOTDIR'].includes(errnoOf(thrown) ?? '')
 
@@ -48,7 +59,9 @@ export const unreadable = (path: string, cause: unknown) =>
 
 function versionOf(path: string): { readonly text: string; readonly isOld: boolean } | undefined {
   try {
-    const { ino, size, mtimeNs, ctimeNs, ctimeMs } = statSync(path, { bigint: true })
+    const stats = statSync(path, { bigint: true, throwIfNoEntry: false })
+    if (stats === undefined) return undefined
+    const { ino, size, mtimeNs, ctimeNs, ctimeMs } = stats
     if (size > LARGEST_BYTES) throw new Error(`it has more than ${LARGEST_BYTES} bytes`)
     const isOld = Math.abs(Date.now() - Number(ctimeMs)) > YOUNG_MS
     return { text: [ino, size, mtimeNs, ctimeNs].join(' '), isOld }

@@ -1,6 +1,5 @@
-import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { isAbsence, ParsedFiles, unreadable } from './parsed-files.ts'
+import { namesIn, ParsedFiles } from './parsed-files.ts'
 import {
   type Alias,
   parseRegistriesFile,
@@ -52,14 +51,8 @@ export function registriesConf(file: string, recordedAliases: string): () => Reg
   }
 }
 
-function dropIns(directory: string): readonly string[] {
-  try {
-    return readdirSync(directory)
-      .filter((name) => name.endsWith('.conf'))
-      .toSorted()
-      .map((name) => join(directory, name))
-  } catch (thrown) {
-    if (isAbsence(thrown)) return []
-    throw unreadable(directory, thrown)
-  }
-}
+const dropIns = (directory: string): readonly string[] =>
+  namesIn(directory)
+    .filter((name) => name.endsWith('.conf'))
+    .toSorted()
+    .map((name) => join(directory, name))

@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto'
 import type { Clock } from '#runtime/ports.ts'
 import type { RegistryEndpoint } from './registry-endpoint.ts'
+import { tlsKey } from './registry-tls.ts'
 
 const FIRST_PAUSE_MS = 30_000
 const LONGEST_PAUSE_MS = 300_000
@@ -86,7 +86,4 @@ export class RegistryBreaker {
 }
 
 /** With its TLS settings: whoever has put the right authority there does not want to wait. */
-function keyOf({ root, tls }: RegistryEndpoint): string {
-  const secrets = createHash('sha256').update(JSON.stringify(tls)).digest('base64')
-  return `${root.origin} ${secrets}`
-}
+const keyOf = ({ root, tls }: RegistryEndpoint): string => `${root.origin} ${tlsKey(tls)}`

@@ -1,19 +1,33 @@
+import { createHash } from 'node:crypto'
 import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls'
 import { CriError } from '#lib/errors.ts'
 import type { EndpointTls } from './registry-endpoint.ts'
 
 let systemAuthorities: readonly string[] | undefined
-let defaultContext: SecureContext | undefined
+/** By the settings that they are made of, the latest last. */
+const contexts = new Map<string, SecureContext>()
+const MOST_CONTEXTS = 32
 
 /**
- * What an endpoint's connections are secured with. Without settings of its own it is one context for all:
- * to parse the system's authorities takes some 20 ms. Throws failed-precondition where a PEM cannot be used.
+ * What an endpoint's connections are secured with, one for all of the same settings: to parse the system's authorities
+ * takes some 20 ms. Throws failed-precondition where a PEM cannot be used.
  */
-export function secureContext({ caPems, client, skipVerify }: EndpointTls, hostsFile: string): SecureContext {
-  if (!skipVerify && caPems.length === 0 && client.length === 0) {
-    defaultContext ??= createSecureContext({ ca: [...trustedAuthorities()] })
-    return defaultContext
-  }
+export function secureContext(tls: EndpointTls, hostsFile: string): SecureContext {
+  const key = tlsKey(tls)
+  const known = contexts.get(key)
+  if (known !== undefined) return known
+  const oldest = contexts.size >= MOST_CONTEXTS ? contexts.keys().next().value : undefined
+  if (oldest !== undefined) contexts.delete(oldest)
+  const made = makeContext(tls, hostsFile)
+  contexts.set(key, made)
+  return made
+}
+
+/** The same for the same settings; tells nothing of the keys in them. */
+export const tlsKey = (tls: EndpointTls): string =>
+  createHash('sha256').update(JSON.stringify(tls)).digest('base64')
+
+function makeContext({ caPems, client, skipVerify }: EndpointTls, hostsFile: string): SecureContext {
   try {
     return createSecureContext({
       cert: client.map(({ certPem }) => certPem),

@@ -1,66 +1,13 @@
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { RequestAuth } from '#image/auth-credentials.ts'
-import { hostPlatform } from '#image/platform.ts'
-import { imagePuller } from '#image/pull.ts'
-import { RegistryBreaker } from '#image/registry-breaker.ts'
-import { DEFAULT_TIMEOUTS } from '#image/registry-http.ts'
-import { DEFAULT_RETRIES } from '#image/registry-retry.ts'
-import { describeError } from '#lib/errors.ts'
-import { noAuth, registriesIn } from '#test/fakes/pull-lab.ts'
-import { type BuiltImage, buildImage } from '#test/fixtures/image.ts'
-import { openImageLab } from '#test/fixtures/image-lab.ts'
-import { type RegistryOptions, startRegistry, type TestRegistry } from './registry.ts'
+import { noAuth } from '#test/fakes/pull-lab.ts'
+import { startRegistry } from './registry.ts'
+import { certificatesOf, messageOf, registryLab, small } from './registry-lab.ts'
 
-const never = new AbortController().signal
 const login = { username: 'u', password: 's3cret' }
 const user: RequestAuth = { ...noAuth, ...login }
-const small = (text: string, more: object = {}): BuiltImage =>
-  buildImage({
-    layers: [[{ name: 'etc/', type: 'directory' }], [{ name: 'etc/text', content: text }]],
-    ...more,
-  })
-
-/** A registry, a real store, and a puller between them that reads `configure`'s files at each pull. */
-async function registryLab(options: RegistryOptions = {}) {
-  const resources = new AsyncDisposableStack()
-  const registry = resources.use(await startRegistry(options))
-  const { images } = resources.use(openImageLab())
-  const registriesDir = mkdtempSync(join(tmpdir(), 'cri-ts-certs-'))
-  resources.defer(() => rmSync(registriesDir, { recursive: true }))
-  const silent = () => {}
-  const puller = imagePuller({
-    store: images.store,
-    platforms: [hostPlatform()],
-    log: { debug: silent, info: silent, warn: silent, error: silent },
-    registry: {
-      ...registriesIn(registriesDir),
-      breaker: new RegistryBreaker({ nowNs: () => '0' }),
-      timeouts: DEFAULT_TIMEOUTS,
-      retries: DEFAULT_RETRIES,
-    },
-  })
-  const directory = join(registriesDir, registry.host)
-  mkdirSync(directory)
-  return {
-    registry,
-    store: images.store,
-    directory,
-    configure: (text: string) => writeFileSync(join(directory, 'hosts.toml'), text),
-    pull: (name: string, auth?: RequestAuth) => puller.pull(`${registry.host}/${name}`, auth, never),
-    [Symbol.asyncDispose]: () => resources.disposeAsync(),
-  }
-}
-
-const certificatesOf = ({ certificates }: TestRegistry) => {
-  if (certificates === undefined) throw new Error('the registry has no TLS')
-  return certificates
-}
-const messageOf = (pull: Promise<string>): Promise<string> =>
-  pull.catch((thrown: unknown) => describeError(thrown))
-
 test.for([
   ['OCI, gzip', {}],
   ['OCI, zstd', { compression: 'zstd' }],

@@ -7,6 +7,13 @@ import { createInterface } from 'node:readline'
 import type { BuiltImage } from '#test/fixtures/image.ts'
 import { pushImage } from '#test/fixtures/push-image.ts'
 import { makeCertificates, type TestCertificates } from './registry-certificates.ts'
+import {
+  startTokenServer,
+  TOKEN_ISSUER,
+  TOKEN_SERVICE,
+  type TokenServer,
+  type TokenUser,
+} from './token-server.ts'
 
 export interface RegistryOptions {
   /** https, by a certificate for 127.0.0.1 and registry.test of an authority made for the test. */
@@ -15,8 +22,12 @@ export interface RegistryOptions {
   readonly clientCertificates?: boolean
   /** Basic authorization. */
   readonly htpasswd?: { readonly username: string; readonly password: string }
+  /** With `tls`: a token server beside it, whose tokens it wants. */
+  readonly tokens?: TokenUser
   /** A directory for what is pushed, which stays when the registry ends. */
   readonly data?: string
+  /** Where its blobs are to be had: it redirects there, with their path below `data`. */
+  readonly blobsAt?: string
 }
 
 /** Debian's docker-registry, for one test: it ends, and its files go, with it. */
@@ -27,6 +38,8 @@ export interface TestRegistry extends AsyncDisposable {
   readonly url: string
   /** With `tls`. */
   readonly certificates: TestCertificates | undefined
+  /** With `tokens`. */
+  readonly tokenServer: TokenServer | undefined
   /** Puts an image, or an index of several, into it, past its authorization. */
   push(
     repository: string,
@@ -44,14 +57,19 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Test
   const certificates = options.tls ? makeCertificates(directory) : undefined
   const { data = join(directory, 'data') } = options
   const files = { directory, data }
-  const served = undo.use(
-    await serve(files, 'registry', { ...tlsPart(options, certificates) }, authPart(options, directory)),
-  )
+  const tokenServer =
+    options.tokens && certificates && undo.use(await startTokenServer(certificates, options.tokens))
+  const more = {
+    ...authPart(options, directory),
+    ...tokenPart(tokenServer, certificates),
+    ...redirectPart(options),
+  }
+  const served = undo.use(await serve(files, 'registry', { ...tlsPart(options, certificates) }, more))
   const resources = undo.move()
   return {
     host: served.host,
     url: `${options.tls ? 'https' : 'http'}://${served.host}`,
-    certificates,
+    ...{ certificates, tokenServer },
     async push(repository, tag, images) {
       // A second one on the same files: what it stores is the first one's, too.
       await using open = await serve(files, 'push', {}, {})
@@ -76,6 +94,17 @@ function authPart({ htpasswd }: RegistryOptions, directory: string): object {
   writeFileSync(path, line)
   return { auth: { htpasswd: { realm: 'cri-ts test', path } } }
 }
+
+function tokenPart(server: TokenServer | undefined, certificates: TestCertificates | undefined): object {
+  if (server === undefined) return {}
+  const names = { issuer: TOKEN_ISSUER, service: TOKEN_SERVICE }
+  return { auth: { token: { realm: server.realm, ...names, rootcertbundle: certificates?.caFile } } }
+}
+
+const redirectPart = ({ blobsAt }: RegistryOptions): object =>
+  blobsAt === undefined
+    ? {}
+    : { middleware: { storage: [{ name: 'redirect', options: { baseurl: blobsAt } }] } }
 
 async function serve(
   { directory, data }: { readonly directory: string; readonly data: string },
