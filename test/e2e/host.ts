@@ -1,8 +1,11 @@
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, onTestFailed, test } from 'vitest'
 import { busyboxArchive } from './busybox.ts'
 import { type Daemon, type DaemonOptions, startDaemon } from './daemon.ts'
 import { type LeakCheck, startLeakCheck } from './leak-check.ts'
 import { IMAGE, runPod } from './pod.ts'
+import { until } from './until.ts'
 
 export const HANDLERS = ['crun', 'runc'] as const
 
@@ -58,4 +61,6 @@ export async function prepare(daemon: Daemon): Promise<void> {
     })
     await (await pod.run()).exec('true')
   }
+  // Else the first leak check sees it go.
+  await until('what was removed is deleted', () => readdirSync(join(daemon.root, 'trash')).length === 0)
 }

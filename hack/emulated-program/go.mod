@@ -1,0 +1,3 @@
+module cri-ts/emulated-program
+
+go 1.26.0
