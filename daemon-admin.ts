@@ -16,7 +16,7 @@ export interface CliServerOptions {
   readonly config: Config
   readonly store: ImageStore
   readonly puller: ImagePuller
-  readonly images: Pick<Images, 'temporaryDirectory'>
+  readonly images: Pick<Images, 'temporaryDirectory' | 'exporter'>
   readonly metrics: Metrics
   readonly registry: ExplainOptions
   readonly log: Log
@@ -43,10 +43,10 @@ export async function serveCli(socketPath: string, options: CliServerOptions): P
 export const imagePlatforms = ({ image: { platforms } }: Config): readonly Platform[] =>
   platforms.length > 0 ? platforms.map(parsePlatform) : [hostPlatform()]
 
-function imagesOf({ config, store, puller, images: { temporaryDirectory } }: CliServerOptions): AdminRoutes {
+function imagesOf({ config, store, puller, images }: CliServerOptions): AdminRoutes {
+  const { temporaryDirectory, exporter } = images
   return imageRoutes({
-    store,
-    puller,
+    ...{ store, puller, exporter },
     async importArchive(path, name) {
       const platforms = imagePlatforms(config)
       const options = { temporaryDirectory, platforms, ...(name === undefined ? {} : { name }) }

@@ -2,17 +2,28 @@ import { z } from 'zod'
 
 /**
  *   POST   /v1/images/import?name=NAME  {"path": "/an/archive.tar"}     → [{id, names}]
+ *   POST   /v1/images/export {images, path, format, compression}          → [{id, names}]
  *   POST   /v1/images/pull              {reference, auth?, platform?}    → lines: {layers} as they change, then {id}
  *   GET    /v1/images                                                    → [{id, tags, digests, sizeBytes}]
  *   GET    /v1/images/one?reference=R                                    → {id, tags, …, config}
  *   DELETE /v1/images/one?reference=R                                    → {id, tags, digests}
  */
 export const IMPORT_PATH = '/v1/images/import'
+export const EXPORT_PATH = '/v1/images/export'
 export const PULL_PATH = '/v1/images/pull'
 export const IMAGES_PATH = '/v1/images'
 export const IMAGE_PATH = '/v1/images/one'
 
-export const importRequest = z.strictObject({ path: z.string().regex(/^\/[^\0]+$/) })
+const absolutePath = z.string().regex(/^\/[^\0]+$/)
+export const importRequest = z.strictObject({ path: absolutePath })
+
+export const exportRequest = z.strictObject({
+  /** Names or ids. */
+  images: z.array(z.string()).min(1).readonly(),
+  path: absolutePath,
+  format: z.enum(['oci', 'docker']),
+  compression: z.enum(['none', 'gzip']),
+})
 
 export const pullRequest = z.strictObject({
   reference: z.string(),
@@ -21,6 +32,7 @@ export const pullRequest = z.strictObject({
   platform: z.string().optional(),
 })
 
+/** Of an import or an export. */
 export const importedImages = z.array(z.object({ id: z.string(), names: z.array(z.string()) }))
 
 const named = z.object({ id: z.string(), tags: z.array(z.string()), digests: z.array(z.string()) })

@@ -15,9 +15,11 @@ const quiet = { debug() {}, info() {}, warn() {}, error() {} }
 let lab: PullLab
 let client: ImageClient
 let imported: unknown[]
+let exported: unknown[]
 beforeEach(async () => {
   lab = await pullLab()
   imported = []
+  exported = []
   const state = mkdtempSync(join(tmpdir(), 'admin-'))
   const routes = imageRoutes({
     store: lab.store,
@@ -25,6 +27,12 @@ beforeEach(async () => {
     async importArchive(path, name) {
       imported.push({ path, name })
       return [{ id: 'sha256:1', names: [name ?? path] }]
+    },
+    exporter: {
+      async export(references, path, options) {
+        exported.push({ references, path, ...options })
+        return [{ id: 'sha256:1', tags: references }]
+      },
     },
   })
   const server = await serveAdmin(adminSocket(state), { routes, log: quiet })
@@ -49,6 +57,16 @@ test('an archive is imported under the name that is given', async () => {
     { path: '/a b.tar', name: 'web:1' },
     { path: '/b.tar', name: undefined },
   ])
+})
+
+test('images are exported as it is asked', async () => {
+  const request = { images: ['a', 'b'], path: '/a b.tar', format: 'docker', compression: 'none' } as const
+  expect(await client.exportArchive(request)).toEqual([{ id: 'sha256:1', names: ['a', 'b'] }])
+  expect(exported).toEqual([
+    { references: ['a', 'b'], path: '/a b.tar', format: 'docker', compression: 'none' },
+  ])
+  const none = client.exportArchive({ ...request, images: [] })
+  await expect(none).rejects.toMatchObject({ kind: 'invalid-argument' })
 })
 
 test('a relative path is refused: the daemon has another working directory', async () => {

@@ -1,11 +1,14 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { findImage } from '#image/find-image.ts'
+import type { ImageExporter } from '#image/image-exporter.ts'
 import type { ImageRecord, ImageStore } from '#image/image-source.ts'
 import { describePlatform, parsePlatform } from '#image/platform.ts'
 import type { ImagePuller } from '#image/pull.ts'
 import type { LayerProgress, PullProgress } from '#image/pull-progress.ts'
 import { CriError, invalidArgument } from '#lib/errors.ts'
 import {
+  EXPORT_PATH,
+  exportRequest,
   IMAGE_PATH,
   IMAGES_PATH,
   IMPORT_PATH,
@@ -23,13 +26,22 @@ export interface ImageRoutesOptions {
     path: string,
     name: string | undefined,
   ): Promise<readonly { readonly id: string; readonly names: readonly string[] }[]>
+  readonly exporter: ImageExporter
 }
+
+const EXPORT_BODY =
+  '{"images": […], "path": "/an/absolute/path", "format": "oci" or "docker", "compression": "gzip" or "none"}'
 
 /** How often a client hears of changes, at most: what it shows needs no more. */
 const TELL_EVERY_MS = 100
 
-export function imageRoutes({ store, puller, importArchive }: ImageRoutesOptions): AdminRoutes {
+export function imageRoutes({ store, puller, importArchive, exporter }: ImageRoutesOptions): AdminRoutes {
   return {
+    async [`POST ${EXPORT_PATH}`]({ body, signal }) {
+      const { images, path, ...options } = await body(exportRequest, EXPORT_BODY)
+      const exported = await exporter.export(images, path, options, signal)
+      return exported.map(({ id, tags }) => ({ id, names: tags }))
+    },
     async [`POST ${IMPORT_PATH}`]({ body, query }) {
       const { path } = await body(importRequest, '{"path": "/an/absolute/path"}')
       return importArchive(path, query.get('name') ?? undefined)

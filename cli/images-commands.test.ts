@@ -54,6 +54,24 @@ test('import sends the path as the daemon sees it, and prints what came of it', 
   expect(asked).toEqual([[{ path: join(process.cwd(), 'a.tar') }, 'a:1']])
 })
 
+test('export sends what is wanted, and prints what was exported', async () => {
+  const asked: unknown[] = []
+  const run = await daemon({
+    async 'POST /v1/images/export'({ body }) {
+      asked.push(await body((await import('#admin/image-protocol.ts')).exportRequest, ''))
+      return [{ id: 'sha256:12', names: ['localhost/a:1'] }]
+    },
+  })
+  const out = 'sha256:12 localhost/a:1\n'
+  expect(await run(['export', 'a:1', '-o', 'a.tar'])).toEqual({ code: 0, out, err: '' })
+  await run(['export', 'a:1', 'b', '--format', 'docker', '-o', '/b.tar'])
+  expect(asked).toEqual([
+    { images: ['a:1'], path: join(process.cwd(), 'a.tar'), format: 'oci', compression: 'gzip' },
+    { images: ['a:1', 'b'], path: '/b.tar', format: 'docker', compression: 'none' },
+  ])
+  expect((await run(['export', 'a:1'])).err).toMatch(/required option.*--output/)
+})
+
 test('ls prints a table', async () => {
   const id = `sha256:${'0123456789abcdef'.repeat(4)}`
   const run = await daemon({

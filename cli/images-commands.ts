@@ -1,6 +1,6 @@
-import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import type { ImageClient } from '#admin/image-client.ts'
+import { addArchiveCommands } from './archive-commands.ts'
 import type { CliContext } from './cli.ts'
 import { columns, humanSize } from './columns.ts'
 import { daemonClient } from './daemon-client.ts'
@@ -21,17 +21,7 @@ export function addImagesCommands(program: Command, context: CliContext): void {
     .action(async (image: string, flags: PullFlags) => {
       await pullImage(await imagesOf(context), image, flags, context)
     })
-  images
-    .command('import')
-    .description('import an OCI or docker-archive tarball')
-    .argument('<file>', 'the tarball; the daemon must be able to read it')
-    .option('--name <name>', 'the name of the image, instead of those in the tarball')
-    .action(async (file: string, { name }: { name?: string }) => {
-      const client = await imagesOf(context)
-      for (const { id, names } of await client.importArchive(resolve(file), name)) {
-        context.out(`${[id, ...names].join(' ')}\n`)
-      }
-    })
+  addArchiveCommands(images, () => imagesOf(context), context)
   images
     .command('ls')
     .description('list them')

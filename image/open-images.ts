@@ -7,6 +7,7 @@ import type { ImageVolumes } from '#runtime/image-volumes-port.ts'
 import type { Clock } from '#runtime/ports.ts'
 import type { ImageRootfs } from '#runtime/rootfs-port.ts'
 import { type AdditionalRoot, readAdditionalStores } from './additional-stores.ts'
+import { type ImageExporter, imageExporter } from './image-exporter.ts'
 import type { ImageRecords } from './image-records.ts'
 import type { ImageRecord } from './image-source.ts'
 import { LocalImageStore } from './image-store.ts'
@@ -61,6 +62,7 @@ export interface Images extends AsyncDisposable {
   readonly store: LocalImageStore
   readonly rootfs: ImageRootfs
   readonly volumes: ImageVolumes
+  readonly exporter: ImageExporter
   /** For files that need not outlive the process: see import.ts. */
   readonly temporaryDirectory: string
   /** What a container's root file system consists of: what it writes, and the layers below, top first. */
@@ -125,6 +127,7 @@ export function openImages(options: ImagesOptions): Images {
       ...{ images: store, layers, written, pool },
     }),
     volumes: createImageVolumes({ directory: options.volumesDirectory, images: store, layers, records }),
+    exporter: imageExporter({ store, records, additional, layers, pool }),
     temporaryDirectory: join(root, 'trash'),
     written: (containerId) => ({
       upper: join(rootfsDirectory, containerId, 'upper'),

@@ -2,6 +2,8 @@ import type { MessagePort } from 'node:worker_threads'
 import type { ErrorKind } from '#lib/errors.ts'
 import type { MadePatch, StackedLayer } from './image-patch.ts'
 import type { LayerFormat } from './layer-format.ts'
+import type { PackedLayer, PackTarget } from './layer-pack.ts'
+import type { LayerPlace } from './layer-tar.ts'
 import type { LayerUsage } from './layer-writer.ts'
 
 /**
@@ -29,6 +31,12 @@ export type UntarRequest =
       readonly from: string
       readonly to: string
     }
+  | {
+      readonly task: 'pack'
+      readonly port: MessagePort
+      readonly layer: LayerPlace
+      readonly target: PackTarget
+    }
   | { readonly task: 'patch'; readonly port: MessagePort; readonly layers: readonly StackedLayer[] }
   | { readonly task: 'remove'; readonly port: MessagePort; readonly path: string }
 
@@ -50,5 +58,6 @@ export type FromWorker =
       readonly usage: LayerUsage
       readonly compressedBytes: number
       readonly patches?: readonly MadePatch[]
+      readonly packed?: PackedLayer
     }
   | { readonly answer: 'failed'; readonly kind: ErrorKind; readonly message: string }

@@ -3,6 +3,8 @@ import { CriError } from '#lib/errors.ts'
 import { workerUrl } from '#linux/worker-url.ts'
 import type { MadePatch, StackedLayer } from './image-patch.ts'
 import type { LayerFormat } from './layer-format.ts'
+import { headersFileOf } from './layer-headers.ts'
+import type { PackedLayer, PackTarget } from './layer-pack.ts'
 import type { LayerUsage } from './layer-writer.ts'
 import { type OpenBlob, UntarFeed } from './untar-feed.ts'
 import type { FromWorker, ToWorker, UntarLimits, UntarRequest } from './untar-messages.ts'
@@ -81,6 +83,15 @@ export class UntarPool implements AsyncDisposable {
   async copyTree(from: string, to: string): Promise<void> {
     const { port1, port2 } = new MessageChannel()
     await this.#run({ task: 'copy', port: port2, from, to }, port1, () => {})
+  }
+
+  /** See layer-pack.ts. */
+  async pack(directory: string, target: PackTarget): Promise<PackedLayer> {
+    const { port1, port2 } = new MessageChannel()
+    const layer = { directory, headersFile: headersFileOf(directory) }
+    const { packed } = await this.#run({ task: 'pack', port: port2, layer, target }, port1, () => {})
+    if (packed === undefined) throw new Error('a layer was packed without an answer')
+    return packed
   }
 
   /** See image-patch.ts. */

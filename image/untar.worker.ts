@@ -6,6 +6,7 @@ import { CriError, describeError, errnoOf, invalidArgument } from '#lib/errors.t
 import { copyTree } from './copy-tree.ts'
 import { patchImage } from './image-patch.ts'
 import { createDecoder } from './layer-decoder.ts'
+import { packLayer } from './layer-pack.ts'
 import { layerSink } from './layer-sink.ts'
 import type { FromWorker, ToWorker, UntarRequest } from './untar-messages.ts'
 
@@ -25,6 +26,7 @@ type Done = Extract<FromWorker, { answer: 'done' }>
 async function perform(request: UntarRequest): Promise<Done> {
   if (request.task === 'untar') return untar(request)
   const done = { answer: 'done', usage: { usedBytes: 0, usedInodes: 0 }, compressedBytes: 0 } as const
+  if (request.task === 'pack') return { ...done, packed: await packLayer(request.layer, request.target) }
   if (request.task === 'patch') return { ...done, patches: patchImage(request.layers) }
   if (request.task === 'copy') copyTree(request.from, request.to)
   else rmSync(request.path, { recursive: true, force: true, maxRetries: 3 })
