@@ -14,6 +14,7 @@ const endpoint = z.object({
     authorities: z.array(z.string()),
     clientCertificates: z.array(z.string()),
   }),
+  proxy: z.string(),
   headers: z.array(z.string()),
   credentials: z.object({ fromRequest: z.boolean(), kept: z.array(z.string()), problem: z.string() }),
   breaker: z

@@ -19,7 +19,7 @@ function imageLines({ name, endpoints, blocked }: ExplainedImage, nowMs: number)
 }
 
 function endpointLines(endpoint: ExplainedEndpoint, nowMs: number): readonly (readonly [string, string])[] {
-  const { source, isMirror, capabilities, headers } = endpoint
+  const { source, isMirror, capabilities, proxy, headers } = endpoint
   return [
     ['from', source === '' ? 'nothing is configured' : source],
     ['is', isMirror ? 'a mirror' : 'the registry itself'],
@@ -28,6 +28,7 @@ function endpointLines(endpoint: ExplainedEndpoint, nowMs: number): readonly (re
       capabilities.map((name) => (name === 'resolve' ? 'tags' : 'content')).join(', ') || 'nothing',
     ],
     ['security', securityOf(endpoint)],
+    ...(proxy === '' ? [] : [['proxy', proxy] as const]),
     ...(headers.length === 0 ? [] : [['headers', headers.join(', ')] as const]),
     ['credentials', credentialsOf(endpoint)],
     ...(endpoint.breaker === undefined ? [] : [['failures', failuresOf(endpoint.breaker, nowMs)] as const]),

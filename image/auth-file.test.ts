@@ -1,4 +1,6 @@
+import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { CriError } from '#lib/errors.ts'
 import { authPlace, nearestKey, parseAuthFile } from './auth-file.ts'
 import type { RegistryEndpoint } from './registry-endpoint.ts'
 
@@ -75,4 +77,37 @@ test.for([
   })
   expect(() => parse(text)).toThrow(refusal)
   expect(() => parse(text)).not.toThrow('s3cret')
+})
+
+test('any text is read, or refused by the name of the file without a word of it', () => {
+  const word = fc.constantFrom(
+    '{',
+    '}',
+    '"auths":',
+    '"s3cret"',
+    '"auth":',
+    ':',
+    ',',
+    '1',
+    '[',
+    ']',
+    ' ',
+    '\n',
+  )
+  const text = fc.oneof(
+    fc.string(),
+    fc.array(word).map((words) => words.join('')),
+  )
+  fc.assert(
+    fc.property(text, (content) => {
+      try {
+        parse(content)
+      } catch (thrown) {
+        if (!(thrown instanceof CriError)) throw thrown
+        expect(thrown.message).toMatch(/^\/a\/auth\.json/)
+        if (!content.includes('"s3cret":')) expect(thrown.message).not.toContain('s3cret')
+      }
+    }),
+    { numRuns: 1000 },
+  )
 })

@@ -43,6 +43,7 @@ const ownHost: HostEntry = {
   skipVerify: undefined,
   headers: {},
   dialTimeoutMs: undefined,
+  proxy: undefined,
   source: '',
 }
 
@@ -97,6 +98,7 @@ function toEndpoint(
       skipVerify: entry.skipVerify ?? (local || insecure),
     },
     connectTimeoutMs: entry.dialTimeoutMs,
+    proxy: entry.proxy,
     plainHttpFallback: ambiguous || (insecure && root.protocol === 'https:'),
     hostsFile: join(directory, 'hosts.toml'),
     source: [location.source, entry.source].filter(Boolean).join(', '),

@@ -72,7 +72,8 @@ test.for([
   ['[host."https://m"]\ncapabilities = ["fetch"]', 'host."https://m".capabilities.0: '],
   ['[host."ftp://m"]', 'host."ftp://m" is no http or https URL'],
   ['[host."https://"]', 'is no http or https URL'],
-  ['proxy = "http://p"', 'proxy is not supported: set HTTPS_PROXY'],
+  ['proxy = "socks5://p:1"', 'proxy: must be the URL of an http or https proxy'],
+  ['proxy = "http://p/x"', 'proxy: must be the URL of an http or https proxy'],
   ['ca = 1', 'ca: must be a path or a list of paths'],
   ['client = [["a"]]', 'client: must be a path, a list of paths, or a list of [certificate, key] pairs'],
   ['dial_timeout = "soon"', 'dial_timeout: must be a duration'],
@@ -92,6 +93,7 @@ test.for([
   '[header]\nAuthorization = ["s3cret", 5]',
   '[header]\nAuthorization = "s3cret\\u0000"',
   '[host."https://user:s3cret@m"]',
+  'proxy = "ftp://user:s3cret@p"',
 ])('a secret is not in the error about %j', (text) => {
   let message = ''
   try {

@@ -18,6 +18,8 @@ export interface HostEntry {
   readonly skipVerify: boolean | undefined
   readonly headers: { readonly [name: string]: readonly string[] }
   readonly dialTimeoutMs: number | undefined
+  /** A URL, with a user and password perhaps. */
+  readonly proxy: string | undefined
   /** `FILE:LINE host."URL"` */
   readonly source: string
 }
@@ -77,6 +79,7 @@ const entryShape = {
     .regex(/^(?:\d+(?:\.\d+)?(?:ms|s|m|h))+$/, 'must be a duration such as "500ms", "10s" or "1m30s"')
     .transform(durationMs)
     .optional(),
+  proxy: z.string().refine(isProxy, 'must be the URL of an http or https proxy, without a path').optional(),
 }
 const entrySchema = z.strictObject(entryShape)
 const fileSchema = z.strictObject({
@@ -114,6 +117,7 @@ function toEntry(
     skipVerify: entry.skip_verify,
     headers: entry.header,
     dialTimeoutMs: entry.dial_timeout,
+    proxy: entry.proxy,
   }
 }
 
@@ -145,6 +149,12 @@ function checkHeaders(file: string, key: string, { header }: Entry): void {
   }
 }
 
+/** Of those that containerd knows, which are SOCKS proxies as well. */
+function isProxy(text: string): boolean {
+  const url = URL.parse(text)
+  return url !== null && /^https?:$/.test(url.protocol) && `${url.pathname}${url.search}${url.hash}` === '/'
+}
+
 function durationMs(text: string): number {
   const unitMs: { readonly [unit: string]: number } = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
   let total = 0
@@ -164,7 +174,6 @@ function describeIssue(issue: z.core.$ZodIssue): string {
 }
 
 function describeUnknownKey(key: string): string {
-  if (key === 'proxy') return "proxy is not supported: set HTTPS_PROXY in the daemon's environment"
   const near = nearestName(key, Object.keys(fileSchema.shape))
   return near === undefined ? `${key} is not a key of hosts.toml` : `${key} is not a key: is ${near} meant?`
 }

@@ -1,3 +1,5 @@
+import { createServer, request as forward } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { digestOf, FakeRegistry } from '#test/fakes/fake-registry.ts'
@@ -100,4 +102,33 @@ test('an endpoint where nothing listens is named with the others', async () => {
   const { message } = await lab.failureOf('a:v1')
   expect(message).toContain(`http://${host}/v2/a/manifests/v1: connection refused`)
   expect(message).toContain(`${lab.registry.host}/v2/a/manifests/v1: 404`)
+})
+
+test('an endpoint with a proxy is asked through it, and through it alone', async () => {
+  const image = lab.registry.addImage('a', 'v1')
+  // A proxy for plain HTTP is asked for whole URLs.
+  const seen: string[] = []
+  const proxy = createServer((request, response) => {
+    seen.push(`${request.headers['proxy-authorization']} ${request.url}`)
+    const { pathname } = new URL(request.url ?? '')
+    forward(
+      { host: '127.0.0.1', port: lab.registry.host.split(':')[1], path: pathname, method: request.method },
+      (answer) => {
+        response.writeHead(answer.statusCode ?? 0, answer.headers)
+        answer.pipe(response)
+      },
+    ).end()
+  })
+  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve))
+  try {
+    const { port } = proxy.address() as AddressInfo
+    await lab.configureMirror(`server = "http://registry.invalid"\nproxy = "http://u:p@127.0.0.1:${port}"`)
+    expect(await lab.pull('a:v1')).toBe(image.id)
+    expect(seen[0]).toBe(
+      `Basic dTpw http://registry.invalid/v2/a/manifests/v1?ns=${encodeURIComponent(lab.registry.host)}`,
+    )
+  } finally {
+    proxy.close()
+    proxy.closeAllConnections()
+  }
 })

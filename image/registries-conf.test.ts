@@ -146,12 +146,18 @@ describe('a short name', () => {
   })
 
   test('is searched for in the registries, in their order', () => {
-    const text = 'unqualified-search-registries = ["r.x:5000", "docker.io", "local"]'
-    expect(namesOf('app:v1', text)).toEqual(['r.x:5000/app:v1', 'docker.io/library/app:v1', 'local/app:v1'])
+    const text = 'unqualified-search-registries = ["r.x:5000", "docker.io", "localhost", "local:80"]'
+    expect(namesOf('app:v1', text)).toEqual([
+      'r.x:5000/app:v1',
+      'docker.io/library/app:v1',
+      'localhost/app:v1',
+      'local:80/app:v1',
+    ])
     expect(namesOf(`a/b@${digest}`, text)).toEqual([
       `r.x:5000/a/b@${digest}`,
       `docker.io/a/b@${digest}`,
-      `local/a/b@${digest}`,
+      `localhost/a/b@${digest}`,
+      `local:80/a/b@${digest}`,
     ])
   })
 
@@ -224,6 +230,7 @@ test.for([
     'unqualified-search-registries = ["a.x/b"]',
     'r.conf:1: unqualified-search-registries: must be a host[:port]',
   ],
+  ['unqualified-search-registries = ["local"]', 'must be a host[:port] with a dot or a port in it'],
   ['[aliases]\n"r.x/a" = "r.y/b"', 'r.conf:2: alias "r.x/a" must be a short name'],
   ['[aliases]\n"a:1" = "r.y/b"', 'r.conf:2: alias "a:1" must be a short name'],
   ['[aliases]\na = "b"', 'r.conf:2: alias "a" must name a registry'],

@@ -40,6 +40,8 @@ export interface ExplainedEndpoint {
     readonly authorities: readonly string[]
     readonly clientCertificates: readonly string[]
   }
+  /** `host[:port]`; '' where hosts.toml names none. */
+  readonly proxy: string
   /** Names of those that the configuration adds. */
   readonly headers: readonly string[]
   readonly credentials: {
@@ -92,6 +94,7 @@ function aboutEndpoint(endpoint: RegistryEndpoint, { tag, digest }: Reference) {
     ...{ isMirror, source },
     capabilities: [...(canResolve ? ['resolve' as const] : []), ...(canPull ? ['pull' as const] : [])],
     tls: aboutTls(endpoint),
+    proxy: endpoint.proxy === undefined ? '' : new URL(endpoint.proxy).host,
     headers: Object.keys(headers),
   }
 }

@@ -84,7 +84,13 @@ const location = z
     'must be host[:port][/path]',
   )
 const flag = z.boolean({ error: 'must be true or false' }).default(false)
-const host = z.string().regex(/^(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(?::\d+)?$/, 'must be a host[:port]')
+/** One that a name can begin with: `reg/app` is a repository of docker.io. */
+const host = z
+  .string()
+  .regex(
+    /^(?:localhost|(?=[^/]*[.:])(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\]))(?::\d+)?$/,
+    'must be a host[:port] with a dot or a port in it',
+  )
 
 const mirrorSchema = z.strictObject({
   location,

@@ -16,6 +16,8 @@ export interface RegistryEndpoint {
   readonly tls: EndpointTls
   /** Undefined: the default. */
   readonly connectTimeoutMs: number | undefined
+  /** The URL of a proxy; undefined: as HTTPS_PROXY and its like say. */
+  readonly proxy: string | undefined
   /** Asked for by https; http is taken where it turns out not to speak TLS. */
   readonly plainHttpFallback: boolean
   /** The file that a remedy is to be written in. */

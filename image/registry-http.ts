@@ -188,15 +188,16 @@ export class RegistryConnections implements Disposable {
   }
 
   #agent(url: URL): HttpAgent {
+    const { proxy } = this.#endpoint
     // As Go has it, which containerd's users expect: HTTPS_PROXY and its like hold for all but this machine.
-    const direct = isLoopback(url.hostname)
+    const direct = proxy === undefined && isLoopback(url.hostname)
     const key = `${url.protocol}${direct}`
     const known = this.#agents.get(key)
     if (known !== undefined) return known
     const options = {
       keepAlive: true,
       maxSockets: MOST_CONNECTIONS,
-      ...(direct ? {} : { proxyEnv: process.env }),
+      ...(direct ? {} : { proxyEnv: proxyEnvironment(proxy) }),
     }
     const agent = url.protocol === 'https:' ? this.#tlsAgent(options) : new HttpAgent(options)
     this.#agents.set(key, agent)
@@ -217,6 +218,9 @@ export class RegistryConnections implements Disposable {
     return connectionFailure(thrown, url, this.#endpoint.hostsFile)
   }
 }
+
+const proxyEnvironment = (proxy: string | undefined) =>
+  proxy === undefined ? process.env : { HTTP_PROXY: proxy, HTTPS_PROXY: proxy }
 
 const asPlainHttp = (request: HttpRequest): HttpRequest => {
   const url = new URL(request.url)

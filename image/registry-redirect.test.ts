@@ -65,6 +65,7 @@ async function sendTo(root: string, from: string, to: string, plainHttpFallback 
     headers: {},
     tls: { caPems: [caPem], client: [], skipVerify: false },
     connectTimeoutMs: undefined,
+    proxy: undefined,
     plainHttpFallback,
     hostsFile: '/etc/certs.d/r/hosts.toml',
   }

@@ -33,17 +33,7 @@ export function fullNames(text: string, conf: RegistriesConf): FullNames {
     )
   }
   return {
-    references: searchRegistries.map((registry) => parseIn(registry, text)),
+    references: searchRegistries.map((registry) => parseReference(`${registry}/${text}`)),
     resolvedBy: `unqualified-search-registries in ${searchFile}`,
   }
-}
-
-/** Whatever the registry's name looks like: `reg/app` would be taken as a repository of docker.io. */
-function parseIn(registry: string, text: string): Reference {
-  const { repository, digest, tag } = parseReference(`host.invalid/${text}`)
-  const path = registry === 'docker.io' && !repository.includes('/') ? `library/${repository}` : repository
-  const name = `${registry}/${path}`
-  if (digest !== undefined)
-    return { registry, repository: path, digest, name, canonical: `${name}@${digest}` }
-  return { registry, repository: path, ...(tag === undefined ? {} : { tag }), name, tagged: `${name}:${tag}` }
 }
