@@ -4,8 +4,10 @@ import { parseArgs } from 'node:util'
 import { connect } from '#cri/client.ts'
 import { busyboxArchive } from '#test/e2e/busybox.ts'
 import { type Daemon, startDaemon } from '#test/e2e/daemon.ts'
+import { cniAdd } from './cni-add.ts'
+import { comeBeforeOthers } from './own-share.ts'
 import type { BenchTarget } from './pod.ts'
-import { execSync, held, lifecycle, type Result } from './scenarios.ts'
+import { execSync, held, lifecycle, type Result, seccompCost } from './scenarios.ts'
 
 const IMAGE = 'localhost/bench/busybox:latest'
 
@@ -13,7 +15,7 @@ const IMAGE = 'localhost/bench/busybox:latest'
 const { values } = parseArgs({
   options: {
     handlers: { type: 'string', default: 'crun,runc' },
-    scenarios: { type: 'string', default: 'abhdcg' },
+    scenarios: { type: 'string', default: 'nahsbdcg' },
     n: { type: 'string', default: '30' },
     pods: { type: 'string', default: '100' },
     out: { type: 'string' },
@@ -22,9 +24,15 @@ const { values } = parseArgs({
 const n = Number(values.n)
 
 const scenarios: readonly [string, string, (target: BenchTarget, daemon: Daemon) => Promise<Result>][] = [
+  ['n', `${n} networks for pods, without pods`, (_, daemon) => cniAdd(daemon.networks, n)],
   ['a', `${n} pods, one after another`, (target) => lifecycle(target, n, 1)],
   ['b', `${2 * n} pods, 10 at a time`, (target) => lifecycle(target, 2 * n, 10)],
   ['h', `${n} pods on the host's network`, (target) => lifecycle({ ...target, hostNetwork: true }, n, 1)],
+  [
+    's',
+    `2 × ${n} pods on the host's network, with and without a seccomp profile`,
+    (target) => seccompCost({ ...target, hostNetwork: true }, n),
+  ],
   ['d', 'ExecSync of true', (target) => execSync(target)],
   [
     'cg',
@@ -37,6 +45,7 @@ const scenarios: readonly [string, string, (target: BenchTarget, daemon: Daemon)
   ],
 ]
 
+comeBeforeOthers()
 await using daemon = await startDaemon()
 using client = connect(daemon.socket)
 await daemon.criTs('images', 'import', '--name', IMAGE, busyboxArchive())

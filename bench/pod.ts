@@ -2,6 +2,8 @@ import { mkdirSync, readdirSync, rmdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { CriClient, Message } from '#cri/client.ts'
+import { cgroupParent } from '#test/e2e/cgroup-driver.ts'
+import { isolation } from '#test/e2e/isolation.ts'
 import type { Samples } from './samples.ts'
 
 export interface BenchTarget {
@@ -10,9 +12,10 @@ export interface BenchTarget {
   readonly image: string
   readonly logDirectory: string
   readonly hostNetwork: boolean
+  /** The profile that the container asks for; Unconfined where there is none. */
+  readonly seccomp?: 'RuntimeDefault'
 }
 
-const CGROUP_PARENT = '/cri-ts-bench'
 let serial = 0
 
 /** One pod with one container under limits, as kubelet would ask for it. Each call is timed where `samples` is given. */
@@ -37,7 +40,7 @@ export class BenchPod {
       log_directory: join(target.logDirectory, name),
       dns_config: { servers: ['10.96.0.10'], searches: ['cluster.local'] },
       linux: {
-        cgroup_parent: `${CGROUP_PARENT}/${name}`,
+        cgroup_parent: join(cgroupParent(isolation()), name),
         security_context: {
           namespace_options: { network: target.hostNetwork ? 'NODE' : 'POD', pid: 'CONTAINER' },
         },
@@ -92,7 +95,10 @@ export class BenchPod {
       envs: [{ key: 'KUBERNETES_SERVICE_HOST', value: Buffer.from('10.96.0.1') }],
       linux: {
         resources: { cpu_shares: 102, memory_limit_in_bytes: 128 << 20, oom_score_adj: 1000 },
-        security_context: this.#config['linux'].security_context,
+        security_context: {
+          ...this.#config['linux'].security_context,
+          seccomp: { profile_type: this.#target.seccomp ?? 'Unconfined' },
+        },
       },
     }
   }

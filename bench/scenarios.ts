@@ -31,6 +31,27 @@ export async function lifecycle(target: BenchTarget, count: number, atOnce: numb
   }
 }
 
+/** The same pods with and without the runtime's seccomp profile, in turns. */
+export async function seccompCost(target: BenchTarget, count: number): Promise<Result> {
+  const variants = (['Unconfined', 'RuntimeDefault'] as const).map((seccomp) => ({
+    seccomp,
+    samples: new Samples(),
+    target: seccomp === 'RuntimeDefault' ? { ...target, seccomp } : target,
+  }))
+  await (await startPod(target)).remove()
+  for (let n = 0; n < count; n += 1) {
+    for (const { target, samples } of n % 2 === 0 ? variants : variants.toReversed()) {
+      const pod = await startPod(target, samples)
+      await sleep(LINGER_MS)
+      await pod.remove()
+    }
+  }
+  const latencies = variants.flatMap(({ seccomp, samples }) =>
+    samples.latencies().map((latency) => ({ ...latency, name: `${latency.name}, ${seccomp}` })),
+  )
+  return { latencies, figures: [] }
+}
+
 export async function execSync(target: BenchTarget): Promise<Result> {
   const pod = await startPod(target)
   const samples = new Samples()
@@ -61,7 +82,13 @@ export async function held(
   const cpuBefore = cpuSeconds(daemon.pid())
   await sleep(IDLE_MS)
   const idlePercent = ((cpuSeconds(daemon.pid()) - cpuBefore) * 100_000) / IDLE_MS
-  for (const rpc of ['Status', 'ListPodSandbox', 'ListContainers']) {
+  for (const rpc of [
+    'Status',
+    'ListPodSandbox',
+    'ListContainers',
+    'ListContainerStats',
+    'ListPodSandboxStats',
+  ]) {
     await each(50, 1, async () => void (await samples.time(rpc, () => target.client.call(rpc))))
   }
   await samples.time('SIGKILL to served again', async () => {
