@@ -5,18 +5,25 @@ import type { RegistrySession } from './registry-session.ts'
 
 export type ImageManifest = Extract<Manifest, { kind: 'image' }>
 
+export interface ChosenManifest {
+  readonly manifest: Exclude<Manifest, { kind: 'index' }>
+  readonly manifestDigest: string
+  /** As it came. */
+  readonly content: Buffer
+}
+
 /** Through the index, where the digest is of one, to the manifest for this platform. */
 export async function chooseManifest(
   session: RegistrySession,
   digest: string,
   platforms: readonly Platform[],
   signal: AbortSignal,
-): Promise<{ manifest: ImageManifest; manifestDigest: string }> {
+): Promise<ChosenManifest> {
   const top = await fetchManifest(session, digest, signal)
-  if (top.kind === 'image') return { manifest: top, manifestDigest: digest }
-  const chosen = chooseEntry(top.entries, platforms)
-  const manifest = await fetchManifest(session, chosen.digest, signal, chosen.mediaType)
-  if (manifest.kind === 'image') return { manifest, manifestDigest: chosen.digest }
+  if (top.manifest.kind !== 'index') return { ...top, manifest: top.manifest, manifestDigest: digest }
+  const chosen = chooseEntry(top.manifest.entries, platforms)
+  const { manifest, content } = await fetchManifest(session, chosen.digest, signal, chosen.mediaType)
+  if (manifest.kind !== 'index') return { manifest, manifestDigest: chosen.digest, content }
   throw new CriError(
     'failed-precondition',
     `its index ${digest} names another index, ${chosen.digest}, for this platform`,
@@ -28,9 +35,9 @@ async function fetchManifest(
   digest: string,
   signal: AbortSignal,
   mediaType?: string,
-): Promise<Manifest> {
-  const fetched = await session.manifest(digest, signal)
-  return parseManifest(fetched.content, mediaType ?? fetched.mediaType)
+): Promise<{ manifest: Manifest; content: Buffer }> {
+  const { content, mediaType: answered } = await session.manifest(digest, signal)
+  return { content, manifest: parseManifest(content, mediaType ?? answered) }
 }
 
 /** The best of those that are wanted; one that names no platform where none does fit: its config is looked at later. */

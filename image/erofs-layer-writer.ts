@@ -57,7 +57,7 @@ export class ErofsLayerWriter implements TarHandler, Disposable {
 
   /** After the last byte. */
   finish(diffId: string): LayerUsage {
-    const uuid = Buffer.from(diffId.replace('sha256:', ''), 'hex')
+    const uuid = Buffer.from(diffId.replace(/^\w+:/, ''), 'hex')
     return { usedBytes: this.#blob.finish(this.#tree, uuid), usedInodes: 1 }
   }
 

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { invalidArgument } from '#lib/errors.ts'
 import type { ImageConfig } from '#runtime/ports.ts'
+import { parseArtifact } from './artifact-config.ts'
 import type { Platform } from './platform.ts'
 
 /** What cri-ts reads of an image's config blob (OCI image-spec config.md; Docker's has the same shape). */
@@ -10,6 +11,8 @@ export interface ParsedImageConfig {
   readonly diffIds: readonly string[]
   /** Each part '' where it is not said. */
   readonly platform: Platform
+  /** Of an artifact, which has no config: then `diffIds` are names of its own. */
+  readonly artifactType?: string
 }
 
 /** Go writes an empty list or map as null. */
@@ -33,9 +36,14 @@ const schema = z.object({
     .nullish(),
 })
 
-/** `blob` as the registry or an archive gave it; `what` names the image in the message. Throws invalid-argument. */
+/** `blob` as the registry or an archive gave it, or the manifest of an artifact; `what` names the image in the message. Throws invalid-argument. */
 export function parseImageConfig(blob: Buffer, what: string): ParsedImageConfig {
-  const parsed = schema.safeParse(jsonOf(blob, what))
+  const json = jsonOf(blob, what)
+  return parseArtifact(blob, json) ?? parseConfig(json, what)
+}
+
+function parseConfig(json: unknown, what: string): ParsedImageConfig {
+  const parsed = schema.safeParse(json)
   if (!parsed.success) {
     throw invalidArgument(
       `the config of ${what} is not an image's: ${z.prettifyError(parsed.error).replaceAll(/\s+/g, ' ')}`,

@@ -1,4 +1,5 @@
 import type { ImageConfig } from '#runtime/ports.ts'
+import type { LayerForm } from './artifact-layers.ts'
 import type { Platform } from './platform.ts'
 
 /**
@@ -6,7 +7,7 @@ import type { Platform } from './platform.ts'
  * An image as it can be had: nothing of it is read before the store asks.
  */
 export interface ImageSource {
-  /** The config blob, byte for byte: its sha256 is the image's id. */
+  /** The config blob, byte for byte, or an artifact's manifest: its sha256 is the image's id. */
   readonly config: Buffer
   /** Of the manifest that was chosen for this platform; undefined where there is none (a docker archive). */
   readonly manifestDigest: string | undefined
@@ -23,8 +24,10 @@ export interface LayerSource {
   /** Of the bytes that `open` yields: `sha256:` and 64 digits. The store verifies it. */
   readonly digest: string
   readonly mediaType: string
-  /** Of the uncompressed tar, from the config. The store verifies it. */
+  /** Of the uncompressed tar, from the config. The store verifies it, but for the layers of an artifact. */
   readonly diffId: string
+  /** Of an artifact's: see artifact-layers.ts. */
+  readonly form?: LayerForm
   /** Of the bytes that `open` yields; undefined where nobody says. */
   readonly sizeBytes: number | undefined
   /**
@@ -45,6 +48,8 @@ export interface ImageRecord {
   /** Of the compressed layers and the config, as containerd counts. */
   readonly sizeBytes: number
   readonly config: ImageConfig
+  /** Of an OCI artifact, which is mounted and never run; undefined for an image. */
+  readonly artifactType?: string | undefined
   /** What it is built for, as its config says. */
   readonly platform: Platform
   readonly manifestDigest: string | undefined

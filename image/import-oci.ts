@@ -103,6 +103,10 @@ async function manifestFor(
 ): Promise<Chosen | Unsuitable> {
   const manifest = parse(archive, await readBlob(archive, top), top)
   if (manifest.kind === 'image') return { descriptor: top, manifest }
+  if (manifest.kind === 'artifact') {
+    const what = `${top.digest} in archive ${archive.path} is an artifact (${manifest.artifactType})`
+    throw new CriError('failed-precondition', `${what}: artifacts come from registries alone, pull it`)
+  }
   if (depth === 0) throw invalidArgument(`archive ${archive.path} has an index in an index in an index`)
   const ranked = manifest.entries
     .map((entry) => ({

@@ -106,6 +106,7 @@ export class KnownImages {
       sizeBytes,
       config: parsed.config,
       platform: parsed.platform,
+      artifactType: parsed.artifactType,
       manifestDigest,
       diffIds,
       ...(image.stack === undefined ? {} : { stack: image.stack }),

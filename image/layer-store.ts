@@ -203,9 +203,9 @@ export class LayerStore {
 
   async #unpack(source: LayerSource, directory: string, signal: AbortSignal): Promise<Unpacked> {
     using _slot = await this.#options.slots.take(signal)
-    const { digest, diffId } = source
+    const { digest, diffId, form } = source
     const { format, limits } = this.#options
-    const job = { directory, format, digest, diffId, limits }
+    const job = { directory, format, digest, diffId, form, limits }
     return await this.#options.pool.untar(job, (stop) => source.open(stop), signal)
   }
 

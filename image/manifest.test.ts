@@ -49,11 +49,6 @@ test.for([
   [image('application/vnd.oci.image.layer.nondistributable.v1.tar+gzip'), '', 'a foreign layer'],
   [image('application/vnd.oci.image.layer.v1.tar+gzip+encrypted'), '', 'an encrypted layer'],
   [image('application/x-squashfs'), '', 'a layer of the unknown media type application/x-squashfs'],
-  [
-    { ...image(), config: blob('application/vnd.cncf.helm.config.v1+json') },
-    '',
-    'no container image but an artifact',
-  ],
   [image(), 'text/html', 'its manifest is of the unknown media type text/html'],
   [{ manifests: [], layers: [] }, '', 'two different images'],
   [{ ...image(), manifests: [] }, 'application/vnd.oci.image.manifest.v1+json', 'two different images'],
@@ -69,6 +64,32 @@ test.for([
   expect(() => parse(json, mediaType)).toThrow(
     expect.objectContaining({ kind: 'failed-precondition', message: expect.stringContaining(message) }),
   )
+})
+
+test.for([
+  [
+    { ...image(), config: blob('application/vnd.cncf.helm.config.v1+json') },
+    'application/vnd.cncf.helm.config.v1+json',
+  ],
+  [{ ...image(), artifactType: 'application/x' }, 'application/x'],
+] as const)('%j is an artifact', ([json, artifactType]) => {
+  expect(parse(json)).toMatchObject({ kind: 'artifact', artifactType })
+})
+
+test('the blobs of an artifact have the names that annotations give them', () => {
+  const title = 'org.opencontainers.image.title'
+  const layers = [
+    { ...blob('text/plain'), annotations: { [title]: 'a/b' } },
+    { ...blob('application/x.tar'), annotations: { 'io.deis.oras.content.unpack': 'true' } },
+    blob('x/y'),
+  ]
+  expect(parse({ ...image(), artifactType: 'application/x', layers })).toMatchObject({
+    blobs: [
+      { title: 'a/b', isPacked: false },
+      { title: '', isPacked: true },
+      { title: '', isPacked: false },
+    ],
+  })
 })
 
 test('whatever comes is read or refused', () => {

@@ -17,6 +17,19 @@ export interface IndexEntry extends Descriptor {
 export type Manifest =
   | { readonly kind: 'index'; readonly entries: readonly IndexEntry[] }
   | { readonly kind: 'image'; readonly config: Descriptor; readonly layers: readonly Descriptor[] }
+  | {
+      /** What is no image: it can be mounted, and not run. */
+      readonly kind: 'artifact'
+      readonly artifactType: string
+      readonly blobs: readonly ArtifactBlob[]
+    }
+
+export interface ArtifactBlob extends Descriptor {
+  /** The file's name; '' where it has none. */
+  readonly title: string
+  /** It is a tar of the directory that it is named after (oras). */
+  readonly isPacked: boolean
+}
 
 const OCI = 'application/vnd.oci.image'
 const DOCKER = 'application/vnd.docker.distribution.manifest'
@@ -82,7 +95,13 @@ const envelopeSchema = z.object({
 const indexSchema = z.object({
   manifests: z.array(descriptorSchema.extend({ platform: platformSchema.optional() })).max(10_000),
 })
-const imageSchema = z.object({ config: descriptorSchema, layers: z.array(descriptorSchema).max(1000) })
+const imageSchema = z.object({
+  config: descriptorSchema,
+  layers: z
+    .array(descriptorSchema.extend({ annotations: z.record(z.string(), z.string()).nullish() }))
+    .max(1000),
+  artifactType: z.string().nullish(),
+})
 
 function parseIndex(json: unknown): Manifest {
   const parsed = indexSchema.safeParse(json)
@@ -99,10 +118,14 @@ function parseImage(json: unknown, hasManifests: boolean): Manifest {
   const parsed = imageSchema.safeParse(json)
   if (!parsed.success) throw malformed('manifest', parsed.error)
   const config = toDescriptor(parsed.data.config)
-  if (!configTypes.includes(config.mediaType)) {
-    throw refused(
-      `it is no container image but an artifact: its config is of the media type ${config.mediaType}`,
-    )
+  const artifactType = parsed.data.artifactType ?? ''
+  if (artifactType !== '' || !configTypes.includes(config.mediaType)) {
+    const blobs = parsed.data.layers.map((layer) => ({
+      ...toDescriptor(layer),
+      title: layer.annotations?.['org.opencontainers.image.title'] ?? '',
+      isPacked: layer.annotations?.['io.deis.oras.content.unpack'] === 'true',
+    }))
+    return { kind: 'artifact', artifactType: artifactType || config.mediaType, blobs }
   }
   const layers = parsed.data.layers.map(toDescriptor)
   for (const { mediaType } of layers) checkLayerType(mediaType)

@@ -1,11 +1,13 @@
 import { createHash } from 'node:crypto'
 import { CriError, invalidArgument } from '#lib/errors.ts'
 import type { Log } from '#lib/log.ts'
+import { artifactLayers, type LayerForm } from './artifact-layers.ts'
 import type { RequestAuth } from './auth-credentials.ts'
 import type { PullAuth } from './auth-session.ts'
 import { chooseManifest, type ImageManifest, notWanted } from './choose-manifest.ts'
 import { parseImageConfig } from './image-config.ts'
 import type { ImageRecord, ImageSource, ImageStore } from './image-source.ts'
+import type { Descriptor } from './manifest.ts'
 import { describePlatform, describePlatforms, filledIn, type Platform, suitability } from './platform.ts'
 import { noGuard, type OpenGuard, type PullGuard } from './policy-guard.ts'
 import { authOfShortName, pullInTurn } from './pull-in-turn.ts'
@@ -131,11 +133,14 @@ async function pullFrom(
   const isWanted = present !== undefined && isAsWanted(present, names.tags, platforms)
   if (isWanted && (await guard.admits(present.id, `${reference.name}@${digest}`))) return present.id
   const chosen = chooseManifest(session, digest, platforms, signal)
-  const { manifest, manifestDigest } = await watch.step('the manifest', chosen)
+  const { manifest, manifestDigest, content } = await watch.step('the manifest', chosen)
   const checked = guard.check(session, [digest, manifestDigest], signal)
   const keepProof = await watch.step('the signatures', checked)
-  const config = await watch.step('the config', session.config(manifest.config, signal))
-  const source = toSource({ session, manifest, config, progress, watch }, platforms)
+  const parts = { session, progress, watch }
+  const source =
+    manifest.kind === 'artifact'
+      ? { config: content, layers: fetchedLayers(artifactLayers(manifest.blobs), parts) }
+      : await toSource(manifest, platforms, parts)
   const id = await store.add({ ...source, ...names, manifestDigest }, signal)
   keepProof(id)
   return id
@@ -143,39 +148,46 @@ async function pullFrom(
 
 interface SourceParts {
   readonly session: RegistrySession
-  readonly manifest: ImageManifest
-  readonly config: Buffer
   readonly progress: PullProgress
   readonly watch: PullWatch
 }
 
-function toSource(
-  { session, manifest, config, progress, watch }: SourceParts,
+async function toSource(
+  manifest: ImageManifest,
   wanted: readonly Platform[],
-): Pick<ImageSource, 'config' | 'layers'> {
-  const { diffIds, platform } = parseImageConfig(config, progress.image)
+  parts: SourceParts,
+): Promise<Pick<ImageSource, 'config' | 'layers'>> {
+  const { session, progress, watch } = parts
+  const config = await watch.step('the config', session.config(manifest.config, watch.signal))
+  const { diffIds, platform, artifactType } = parseImageConfig(config, progress.image)
   const built = filledIn(platform, wanted)
   if (suitability(built, wanted) === undefined) throw notWanted(wanted, describePlatform(built))
-  if (diffIds.length !== manifest.layers.length) {
+  if (diffIds.length !== manifest.layers.length || artifactType !== undefined) {
     throw new CriError(
       'failed-precondition',
       `its manifest has ${manifest.layers.length} layers, its config ${diffIds.length}: it is broken, push it anew`,
     )
   }
-  progress.begin(manifest.layers)
-  const layers = manifest.layers.map((layer, index) => {
+  const layers = manifest.layers.map((blob, index) => ({ blob, diffId: diffIds[index] ?? '' }))
+  return { config, layers: fetchedLayers(layers, parts) }
+}
+
+function fetchedLayers(
+  layers: readonly { readonly blob: Descriptor; readonly diffId: string; readonly form?: LayerForm }[],
+  { session, progress, watch }: SourceParts,
+): ImageSource['layers'] {
+  progress.begin(layers.map(({ blob }) => blob))
+  return layers.map(({ blob, ...about }, index) => {
     const received = (receivedBytes: number) => progress.received(index, receivedBytes)
     return {
-      ...layer,
-      diffId: diffIds[index] ?? '',
+      ...{ digest: blob.digest, mediaType: blob.mediaType, sizeBytes: blob.sizeBytes, ...about },
       open: async (stop: AbortSignal) => {
         received(0)
-        return watch.chunks(`layer ${layer.digest}`, session.blob(layer, stop, received))
+        return watch.chunks(`layer ${blob.digest}`, session.blob(blob, stop, received))
       },
       arrived: () => progress.arrived(index),
     }
   })
-  return { config, layers }
 }
 
 /** What is here of that digest may be for a platform that is not the best: only a look at the index can tell. */

@@ -120,6 +120,12 @@ async function resolveLocal(
 ): Promise<LocalImage> {
   const image = findImage(images, reference)
   if (image === undefined) throw new CriError('not-found', `image ${reference} is not here: pull it first`)
+  if (image.artifactType !== undefined && use.as === 'root') {
+    throw new CriError(
+      'failed-precondition',
+      `image ${reference} is an OCI artifact (${image.artifactType}), which cannot be run: mount it as an image volume`,
+    )
+  }
   await admit?.(image, namesSaid(images, use.userSpecifiedImage || reference), use.namespace)
   return localImage(image)
 }
@@ -134,8 +140,9 @@ function namesSaid(images: RootfsOptions['images'], text: string): readonly stri
   }
 }
 
-const localImage = ({ id, config, digests: [digest] }: ImageRecord): LocalImage => ({
+const localImage = ({ id, config, artifactType, digests: [digest] }: ImageRecord): LocalImage => ({
   ...{ id, config },
+  ...(artifactType === undefined ? {} : { isArtifact: true }),
   ...(digest === undefined ? {} : { digest }),
 })
 

@@ -1,5 +1,6 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { ErrorKind } from '#lib/errors.ts'
+import type { LayerForm } from './artifact-layers.ts'
 import type { MadePatch, StackedLayer } from './image-patch.ts'
 import type { LayerFormat } from './layer-format.ts'
 import type { PackedLayer, PackTarget } from './layer-pack.ts'
@@ -22,6 +23,8 @@ export type UntarRequest =
       /** Of the compressed bytes. */
       readonly digest: string
       readonly diffId: string
+      /** Of an artifact's layer, which has no diff id. */
+      readonly form?: LayerForm | undefined
       readonly limits: UntarLimits
     }
   | {

@@ -1,6 +1,7 @@
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
 import { CriError } from '#lib/errors.ts'
 import { workerUrl } from '#linux/worker-url.ts'
+import type { LayerForm } from './artifact-layers.ts'
 import type { MadePatch, StackedLayer } from './image-patch.ts'
 import type { LayerFormat } from './layer-format.ts'
 import { headersFileOf } from './layer-headers.ts'
@@ -15,6 +16,8 @@ export interface UntarJob {
   readonly format: LayerFormat
   readonly digest: string
   readonly diffId: string
+  /** Of an artifact's layer, which has no diff id. */
+  readonly form?: LayerForm | undefined
   readonly limits: UntarLimits
 }
 

@@ -3,6 +3,8 @@ import { rmSync } from 'node:fs'
 import { pipeline } from 'node:stream/promises'
 import { type MessagePort, parentPort } from 'node:worker_threads'
 import { CriError, describeError, errnoOf, invalidArgument } from '#lib/errors.ts'
+import type { LayerForm } from './artifact-layers.ts'
+import { tarAround } from './artifact-tar.ts'
 import { copyTree } from './copy-tree.ts'
 import { patchImage } from './image-patch.ts'
 import { createDecoder } from './layer-decoder.ts'
@@ -34,7 +36,7 @@ async function perform(request: UntarRequest): Promise<Done> {
 }
 
 async function untar(request: UntarRequest & { task: 'untar' }): Promise<Done> {
-  const { port, digest, diffId, limits } = request
+  const { port, digest, diffId, limits, form } = request
   using sink = layerSink(request)
   const blob = verifier(digest, Number.POSITIVE_INFINITY, 'blob')
   const tar = verifier(diffId, limits.sizeBytes, 'uncompressed layer')
@@ -58,12 +60,24 @@ async function untar(request: UntarRequest & { task: 'untar' }): Promise<Done> {
     }
   }
   const [beginning] = first ?? []
-  const decoder = beginning === undefined ? undefined : createDecoder(beginning)
-  await (decoder === undefined ? unpack(compressed()) : pipeline(compressed(), decoder, unpack))
+  const decoder = beginning === undefined || form?.kind === 'file' ? undefined : createDecoder(beginning)
+  if (form?.kind === 'file') await unpack(framed(form, compressed()))
+  else await (decoder === undefined ? unpack(compressed()) : pipeline(compressed(), decoder, unpack))
   const finish = sink.parsed()
   blob.check()
-  tar.check()
+  if (form === undefined) tar.check()
   return { answer: 'done', usage: await finish(), compressedBytes: blob.sizeBytes() }
+}
+
+/** The tar of a single file. */
+async function* framed(
+  { path, sizeBytes }: Extract<LayerForm, { kind: 'file' }>,
+  content: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  const { head, tail } = tarAround(path, sizeBytes)
+  yield head
+  yield* content
+  yield tail
 }
 
 /** Gives memory back now that the garbage collector would let lie; a decoder still writes to what is not full. */

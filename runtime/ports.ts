@@ -96,6 +96,8 @@ export interface LocalImage {
   readonly config: ImageConfig
   /** `NAME@sha256:…`, where it was pulled by a name. */
   readonly digest?: string
+  /** It is none, but files that can be mounted. */
+  readonly isArtifact?: boolean
 }
 
 export interface PodUserNamespace {

@@ -54,8 +54,11 @@ export async function resolveImageVolumes(
     if (mount.image === undefined) continue
     const { reference, userSpecifiedImage } = mount.image
     const use = { namespace, userSpecifiedImage, as: 'volume' } as const
-    const { id, digest } = await asVolume(mount, () => ports.rootfs.resolve(reference, use))
-    volumes.push({ containerPath: mount.containerPath, imageId: id, digest: digest ?? id })
+    const { id, digest, isArtifact } = await asVolume(mount, () => ports.rootfs.resolve(reference, use))
+    volumes.push({
+      ...{ containerPath: mount.containerPath, imageId: id, digest: digest ?? id },
+      ...(isArtifact === true ? { isNoexec: true } : {}),
+    })
   }
   return volumes
 }
@@ -84,7 +87,7 @@ export async function mountImageVolumes(
   { ports }: RuntimeContext,
 ): Promise<ReadonlyMap<string, MountSource>> {
   const sources = new Map<string, MountSource>()
-  for (const [index, { containerPath, imageId }] of imageVolumes.entries()) {
+  for (const [index, { containerPath, imageId, isNoexec = false }] of imageVolumes.entries()) {
     const mount = spec.mounts.find((each) => each.image !== undefined && each.containerPath === containerPath)
     if (mount === undefined) continue
     const path = await asVolume(mount, async () => {
@@ -92,7 +95,11 @@ export async function mountImageVolumes(
       const request = { index, imageId, subPath: mount.image?.subPath ?? '', userNamespace, selinuxLabel }
       return ports.imageVolumes.mount(id, request)
     })
-    sources.set(sourceKey(mount), { path, kind: 'directory', restrictions: ['nosuid', 'nodev'] })
+    sources.set(sourceKey(mount), {
+      path,
+      kind: 'directory',
+      restrictions: ['nosuid', 'nodev', ...(isNoexec ? (['noexec'] as const) : [])],
+    })
   }
   return sources
 }

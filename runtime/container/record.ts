@@ -35,6 +35,8 @@ export interface ImageVolume {
   readonly imageId: string
   /** `NAME@sha256:…` where the image has one, else its id. */
   readonly digest: string
+  /** Nothing is run from it: it is an artifact. */
+  readonly isNoexec?: boolean
 }
 
 export interface Device {

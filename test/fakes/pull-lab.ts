@@ -99,7 +99,7 @@ export async function pullLab(
     seen: ({ requests } = registry) => requests.map(({ method, target }) => `${method} ${target}`),
     gets: (match, { requests } = registry) => requests.filter(({ target }) => match.test(target)),
     open(reference) {
-      const options = quick(configDir, clock, pauses)
+      const options = registryOptions(configDir, clock, pauses)
       const auth = { request: undefined, kept: options.auths.open(reference.name, '') }
       return new RegistrySession(reference, auth, options, silent, new AbortController().signal)
     },
@@ -142,7 +142,7 @@ function quickPuller(
     observer: pullMetrics(metrics, () => 0),
     platforms: platforms.map(parsePlatform),
     log: silent,
-    registry: { ...quick(registriesDir, clock, pauses), ...asked },
+    registry: { ...registryOptions(registriesDir, clock, pauses), ...asked },
   })
 }
 
@@ -166,7 +166,12 @@ export function registriesIn(directory: string, ask: AskHelper = async () => und
 const nothing = () => {}
 const silent = { debug: nothing, info: nothing, warn: nothing, error: nothing }
 
-const quick = (registriesDir: string, clock: Clock, pauses: number[]): RegistryOptions => ({
+/** As the files in a directory say, with pauses that take no time. */
+export const registryOptions = (
+  registriesDir: string,
+  clock: Clock,
+  pauses: number[] = [],
+): RegistryOptions => ({
   ...registriesIn(registriesDir),
   breaker: new RegistryBreaker(clock),
   timeouts: { connectMs: 5000, responseMs: 300, stallMs: 300 },
