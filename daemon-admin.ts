@@ -2,6 +2,7 @@ import { imageRoutes } from '#admin/image-routes.ts'
 import { metricsRoutes } from '#admin/metrics-routes.ts'
 import { registryRoutes } from '#admin/registry-routes.ts'
 import { type AdminRoutes, serveAdmin } from '#admin/server.ts'
+import { storeRoutes } from '#admin/store-routes.ts'
 import type { Config } from '#config/config.ts'
 import type { ImageStore } from '#image/image-source.ts'
 import { importImages } from '#image/import.ts'
@@ -16,7 +17,7 @@ export interface CliServerOptions {
   readonly config: Config
   readonly store: ImageStore
   readonly puller: ImagePuller
-  readonly images: Pick<Images, 'temporaryDirectory' | 'exporter'>
+  readonly images: Pick<Images, 'temporaryDirectory' | 'exporter' | 'upkeep'>
   readonly metrics: Metrics
   readonly registry: ExplainOptions
   readonly log: Log
@@ -28,8 +29,11 @@ export interface CliServerOptions {
  */
 export async function serveCli(socketPath: string, options: CliServerOptions): Promise<AsyncDisposable> {
   await using stack = new AsyncDisposableStack()
-  const { config, metrics, registry, log } = options
-  const routes: AdminRoutes = { ...imagesOf(options), ...metricsRoutes(metrics), ...registryRoutes(registry) }
+  const { config, images, metrics, registry, log } = options
+  const routes: AdminRoutes = {
+    ...{ ...imagesOf(options), ...storeRoutes(images.upkeep) },
+    ...{ ...metricsRoutes(metrics), ...registryRoutes(registry) },
+  }
   stack.use(await serveAdmin(socketPath, { routes, log }))
   if (config.metrics.address !== undefined) {
     const { startMetricsServer } = await import('#admin/metrics-server.ts')

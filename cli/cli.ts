@@ -6,6 +6,7 @@ import { addImagesCommands } from './images-commands.ts'
 import type { Terminal } from './live-lines.ts'
 import { addMetricsCommand } from './metrics-command.ts'
 import { addRegistryCommands } from './registry-commands.ts'
+import { addStoreCommands } from './store-commands.ts'
 
 /** What the command line needs of the process it runs in. */
 export interface CliHost {
@@ -74,6 +75,7 @@ function programFor(host: CliHost): Command {
   addImagesCommands(program, context)
   addRegistryCommands(program, context)
   addMetricsCommand(program, context)
+  addStoreCommands(program, context)
   return program
 }
 

@@ -32,6 +32,8 @@ export interface ImageRecords extends SignatureRecords, Disposable {
   putRootfs(containerId: string, diffIds: readonly string[], newLayers: readonly StoredLayer[]): void
   removeRootfs(containerId: string): void
   rootfsIds(): readonly string[]
+  /** What the database itself finds wrong with its file, a sentence each. */
+  damage(): readonly string[]
   /** The numbers of all layers that root file systems and image volumes consist of. */
   layersOfRootfs(): ReadonlySet<number>
 }

@@ -14,7 +14,8 @@ import type {
   LayerSource,
 } from './image-source.ts'
 import { KnownImages, type KnownImagesOptions } from './known-images.ts'
-import type { LayerClaim, LayerStore } from './layer-store.ts'
+import type { LayerStore } from './layer-store.ts'
+import type { LayerClaim } from './layer-store-options.ts'
 
 export interface ImageStoreOptions extends KnownImagesOptions {
   /** The directory of the images, for `usage`. */
@@ -78,6 +79,11 @@ export class LocalImageStore implements ImageStore {
     this.#options.records.removeImage(image.id)
     this.#known.reload()
     this.#options.layers.collect()
+  }
+
+  /** After the records were changed by others. */
+  refresh(): void {
+    this.#known.reload()
   }
 
   async usage(): Promise<ImageStoreUsage> {

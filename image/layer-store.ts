@@ -2,42 +2,15 @@ import { randomBytes } from 'node:crypto'
 
 import { join } from 'node:path'
 import { untilAborted } from '#lib/until-aborted.ts'
-import { type AdditionalStores, layerDirectory } from './additional-stores.ts'
+import { layerDirectory } from './additional-stores.ts'
 import { type ImagePatches, type LayerOfImage, type PlacedLayer, withPatches } from './image-patches.ts'
-import type { ImageRecords, LayerPlace, StoredImage, StoredLayer } from './image-records.ts'
+import type { LayerPlace, StoredImage, StoredLayer } from './image-records.ts'
 import type { LayerSource } from './image-source.ts'
-import type { LayerFormat } from './layer-format.ts'
 import { headersFileOf } from './layer-headers.ts'
-import type { LayerMounts } from './layer-mounts.ts'
-
+import { LayerPins } from './layer-pins.ts'
 import { placeLayers } from './layer-placing.ts'
-import type { LayerSlots } from './layer-slots.ts'
-import type { Trash } from './trash.ts'
-import type { UntarLimits } from './untar-messages.ts'
-import type { Unpacked, UntarPool } from './untar-pool.ts'
-
-export interface LayerStoreOptions {
-  /** The image root: each layer is a directory in its `layers`, or a file. */
-  readonly root: string
-  readonly records: ImageRecords
-  readonly pool: Pick<UntarPool, 'untar' | 'patch'>
-  readonly additional: Pick<AdditionalStores, 'layer'>
-  readonly trash: Trash
-  /** One is taken for each layer that is fetched. */
-  readonly slots: LayerSlots
-  readonly limits: UntarLimits
-  /** Of layers that come from now on. */
-  readonly format: LayerFormat
-  readonly mounts: LayerMounts
-  /** Called before each step of a commit, by name: for tests that stop there. */
-  readonly atStep: (step: string) => void
-}
-
-/** A layer that stays here until it is released, or for good if an image with it was committed before. */
-export interface LayerClaim {
-  readonly compressedBytes: number
-  release(): Promise<void>
-}
+import type { LayerClaim, LayerStoreOptions } from './layer-store-options.ts'
+import type { Unpacked } from './untar-pool.ts'
 
 /** A layer on its way: unpacked under a name that no record knows. */
 interface Ingest {
@@ -59,8 +32,8 @@ export class LayerStore {
   readonly #options: LayerStoreOptions
   readonly #directory: string
   readonly #ingests = new Map<string, Ingest>()
-  /** How many claims want a layer to stay. */
-  readonly #pins = new Map<string, number>()
+  readonly #pins = new LayerPins()
+  #commit: Promise<void> | undefined
 
   constructor(options: LayerStoreOptions) {
     this.#options = options
@@ -89,9 +62,24 @@ export class LayerStore {
     })
   }
 
+  /** Where layers lie that no record knows yet. */
+  ingests(): readonly string[] {
+    return [...this.#ingests.values()].map(({ directory }) => directory)
+  }
+
+  /** Whether somebody counts on it right now. */
+  isClaimed(diffId: string): boolean {
+    return this.#pins.has(diffId)
+  }
+
+  /** Resolves when no commit is on its way: until the next await only ingests lie there without a record. */
+  async quiet(): Promise<void> {
+    while (this.#commit !== undefined) await this.#commit.catch(() => {})
+  }
+
   /** Sees to it that the layer is here or ready to be committed; who comes second shares the work of the first. */
   async claim(source: LayerSource, signal: AbortSignal): Promise<LayerClaim> {
-    const unpin = this.#pin(source.diffId)
+    const unpin = this.#pins.pin(source.diffId)
     try {
       const { compressedBytes, leave } = await this.#obtain(source, signal)
       return { compressedBytes, release: () => leave().finally(unpin) }
@@ -103,6 +91,13 @@ export class LayerStore {
 
   /** Makes claimed layers and their image visible, all of it or nothing. One at a time. */
   async commit(image: StoredImage): Promise<void> {
+    this.#commit = this.#place(image).finally(() => {
+      this.#commit = undefined
+    })
+    await this.#commit
+  }
+
+  async #place(image: StoredImage): Promise<void> {
     const { records, atStep } = this.#options
     const adopted = this.adopt(image.diffIds)
     const isHere = (diffId: string): boolean =>
@@ -150,7 +145,7 @@ export class LayerStore {
       ...this.#options,
       path: (layer) => this.path(layer),
       temporary: () => this.#temporaryPath(),
-      pin: (name) => this.#pin(name),
+      pin: (name) => this.#pins.pin(name),
     })
   }
 
@@ -162,7 +157,7 @@ export class LayerStore {
   collect(): void {
     const { records, atStep, mounts } = this.#options
     mounts.trim()
-    const numbers = records.dropUnusedLayers(new Set(this.#pins.keys()))
+    const numbers = records.dropUnusedLayers(this.#pins.pinned())
     if (numbers.length > 0) atStep('discard')
     for (const number of numbers) this.#discard(this.path({ number })) // One of an additional store is not there.
   }
@@ -207,15 +202,6 @@ export class LayerStore {
     const { format, limits } = this.#options
     const job = { directory, format, digest, diffId, form, limits }
     return await this.#options.pool.untar(job, (stop) => source.open(stop), signal)
-  }
-
-  #pin(diffId: string): () => void {
-    this.#pins.set(diffId, (this.#pins.get(diffId) ?? 0) + 1)
-    return () => {
-      const left = (this.#pins.get(diffId) ?? 1) - 1
-      if (left > 0) this.#pins.set(diffId, left)
-      else this.#pins.delete(diffId)
-    }
   }
 
   /** The last to leave a layer that was not committed takes it away. */

@@ -20,6 +20,7 @@ import { LayerStore } from './layer-store.ts'
 import type { ImageAdmission } from './policy-admission.ts'
 import { fullName } from './reference.ts'
 import { createRootfs, type RootfsOptions } from './rootfs.ts'
+import { type StoreUpkeep, storeUpkeep } from './store-upkeep.ts'
 import { Trash } from './trash.ts'
 import type { UntarLimits } from './untar-messages.ts'
 import { UntarPool } from './untar-pool.ts'
@@ -70,6 +71,7 @@ export interface Images extends AsyncDisposable {
   /** Where the files of an image's layer are, if it has but one: until it is disposed. */
   onlyLayer(image: Pick<ImageRecord, 'diffIds'>): HeldLayer | undefined
   readonly trash: Trash
+  readonly upkeep: StoreUpkeep
   /** Resolves when what was removed is deleted. */
   settled(): Promise<void>
 }
@@ -144,6 +146,7 @@ export function openImages(options: ImagesOptions): Images {
       return { path, [Symbol.dispose]: () => held.dispose() }
     },
     trash: containersTrash,
+    upkeep: storeUpkeep({ root, containersRoot, records, layers, trash, containersTrash, store }),
     async settled() {
       await mounts.settled()
       await Promise.all([trash.settled(), containersTrash.settled()])

@@ -5,6 +5,9 @@ import { CriError, describeError, errnoOf } from '#lib/errors.ts'
 import type { Log } from '#lib/log.ts'
 import type { UntarPool } from './untar-pool.ts'
 
+/** Others put temporary files beside them. */
+const GRAVE = /^[0-9a-f]{16}$/
+
 /** Trees that are to go: out of sight at once, deleted in the background, and at the next start what was left. */
 export class Trash {
   readonly #directory: string
@@ -35,6 +38,18 @@ export class Trash {
   /** Deletes what an earlier run left. */
   empty(): void {
     for (const name of readdirSync(this.#directory)) this.#delete(join(this.#directory, name))
+  }
+
+  /** Trees that are still to be deleted. */
+  graves(): readonly string[] {
+    return readdirSync(this.#directory)
+      .filter((name) => GRAVE.test(name))
+      .map((name) => join(this.#directory, name))
+  }
+
+  /** Deletes what could not be deleted before; it may go on already. */
+  retry(): void {
+    for (const grave of this.graves()) this.#delete(grave)
   }
 
   /** Resolves when all that was discarded is deleted. */

@@ -1,0 +1,161 @@
+import { createHash } from 'node:crypto'
+import { closeSync, lstatSync, openSync } from 'node:fs'
+import { join } from 'node:path'
+import { measureVerity } from '#linux/fs-verity.ts'
+import { namesIn } from '#linux/names-in.ts'
+import { parseImageConfig } from './image-config.ts'
+import { type ImageRecords, PATCH_PREFIX, type StoredImage, type StoredLayer } from './image-records.ts'
+import { LayerChecker } from './layer-check.ts'
+import { headersFileOf } from './layer-headers.ts'
+import type { LayerStore } from './layer-store.ts'
+import { layerUsers, nameOf } from './layer-users.ts'
+import type { Trash } from './trash.ts'
+
+export interface StoreProblem {
+  /** A layer by its diff id, an image by its id, a path, or the database. */
+  readonly subject: string
+  readonly what: string
+  /** Names of the images that need it. */
+  readonly images: readonly string[]
+  /** Ids of the containers that are made of it: it is not taken from them. */
+  readonly containers: readonly string[]
+  readonly repaired: boolean
+}
+
+export interface StoreCheck {
+  readonly problems: readonly StoreProblem[]
+  readonly layers: number
+  readonly images: number
+  /** Diff ids of layers of which only the place was checked: an earlier version unpacked them. */
+  readonly unverified: readonly string[]
+}
+
+export interface StoreCheckOptions {
+  readonly root: string
+  readonly containersRoot: string
+  readonly records: ImageRecords
+  readonly layers: Pick<LayerStore, 'path' | 'ingests' | 'isClaimed' | 'quiet'>
+  readonly trash: Trash
+  readonly containersTrash: Trash
+  /** After images were dropped. */
+  readonly refresh: () => void
+  /** Whether the content of every file is read, or only what is there is looked at. */
+  readonly deep: boolean
+  readonly signal: AbortSignal
+}
+
+/**
+ * Holds records against directories, and layers against their digests. With `repair` a broken layer goes with its
+ * images, but not one that a container is made of; what no record owns goes, too.
+ */
+export async function checkStore(options: StoreCheckOptions, repair: boolean): Promise<StoreCheck> {
+  const { records, signal } = options
+  const problems: StoreProblem[] = []
+  const unverified: string[] = []
+  const layers = records.layers().filter(({ directory }) => directory === undefined)
+  await using checker = options.deep ? new LayerChecker() : undefined
+  for (const layer of layers) {
+    signal.throwIfAborted()
+    const { problems: wrong, unknown } = await checkLayer(layer, options, checker)
+    if (unknown === true) unverified.push(layer.diffId)
+    // It may have gone meanwhile, with its image.
+    const isStill = records.layerByNumber(layer.number) !== undefined
+    if (wrong.length > 0 && isStill) problems.push(brokenLayer(layer, wrong.join('; '), options, repair))
+  }
+  const images = records.images()
+  for (const image of images) problems.push(...brokenImage(image, options, repair))
+  await options.layers.quiet()
+  problems.push(...unowned(options, repair))
+  for (const what of records.damage()) {
+    problems.push({ ...{ subject: 'images.db', what }, images: [], containers: [], repaired: false })
+  }
+  if (problems.some(({ repaired }) => repaired)) options.refresh()
+  return { problems, layers: layers.length, images: images.length, unverified }
+}
+
+interface Found {
+  readonly problems: readonly string[]
+  readonly unknown?: boolean
+}
+
+async function checkLayer(
+  layer: StoredLayer,
+  { layers }: StoreCheckOptions,
+  checker: LayerChecker | undefined,
+): Promise<Found> {
+  const directory = layers.path(layer)
+  const stat = lstatSync(directory, { throwIfNoEntry: false })
+  if (stat === undefined) return { problems: [`${directory} is gone`] }
+  const isErofs = layer.format === 'erofs'
+  if (isErofs !== stat.isFile()) return { problems: [`${directory} is no ${isErofs ? 'file' : 'directory'}`] }
+  const wrong = isErofs ? verityProblems(layer, directory) : []
+  // What was made to lie between the layers of an image has no tar that it came from.
+  const isPatch = layer.diffId.startsWith(PATCH_PREFIX)
+  if (wrong.length > 0 || checker === undefined || isPatch) return { problems: wrong }
+  return await checker.check({ directory, headersFile: headersFileOf(directory), diffId: layer.diffId })
+}
+
+/** The kernel holds what is read of the file to this digest. */
+function verityProblems({ verity }: StoredLayer, path: string): readonly string[] {
+  const fd = openSync(path, 'r')
+  try {
+    const found = verity === undefined ? undefined : measureVerity(fd)
+    if (found === verity) return []
+    return [`${path} has the fs-verity digest ${found ?? 'of none'}, it should be ${verity}`]
+  } finally {
+    closeSync(fd)
+  }
+}
+
+function brokenLayer(
+  { number, diffId }: StoredLayer,
+  what: string,
+  { records, layers, trash }: StoreCheckOptions,
+  repair: boolean,
+): StoreProblem {
+  const users = layerUsers(records)
+  const images = users.images.get(number) ?? []
+  const containers = users.containers.get(number) ?? []
+  const repaired = repair && containers.length === 0 && !layers.isClaimed(diffId)
+  if (repaired) {
+    records.dropLostLayer(number)
+    trash.discard(headersFileOf(layers.path({ number })))
+    trash.discard(layers.path({ number }))
+  }
+  return { subject: `layer ${diffId}`, what, images, containers, repaired }
+}
+
+function brokenImage(image: StoredImage, { records }: StoreCheckOptions, repair: boolean): StoreProblem[] {
+  const what = faultOf(image)
+  if (what === undefined) return []
+  if (repair) records.removeImage(image.id)
+  return [{ subject: `image ${image.id}`, what, images: [nameOf(image)], containers: [], repaired: repair }]
+}
+
+function faultOf({ id, config, diffIds }: StoredImage): string | undefined {
+  const digest = `sha256:${createHash('sha256').update(config).digest('hex')}`
+  if (digest !== id) return `its config has the digest ${digest}`
+  const wanted = parseImageConfig(config, id).diffIds
+  return wanted.join() === diffIds.join() ? undefined : 'its layers are not those that its config names'
+}
+
+/** Of layers that come at this moment the directories are known, too. */
+function unowned(options: StoreCheckOptions, repair: boolean): readonly StoreProblem[] {
+  const { root, containersRoot, records, layers, trash, containersTrash } = options
+  const known = [...records.layers().map((layer) => layers.path(layer)), ...layers.ingests()]
+  const owned = new Set(
+    known.flatMap((path) => [path, headersFileOf(path), `${headersFileOf(path)}.replaced`]),
+  )
+  const containers = new Set(records.rootfsIds())
+  const leave = (path: string, bin: Trash): StoreProblem => {
+    if (repair) bin.discard(path)
+    const what = 'no record owns it'
+    return { subject: path, what, images: [], containers: [], repaired: repair }
+  }
+  const left = namesIn(join(root, 'layers')).map((name) => join(root, 'layers', name))
+  const lost = namesIn(join(containersRoot, 'rootfs')).filter((id) => !containers.has(id))
+  return [
+    ...left.filter((path) => !owned.has(path)).map((path) => leave(path, trash)),
+    ...lost.map((id) => leave(join(containersRoot, 'rootfs', id), containersTrash)),
+  ]
+}
