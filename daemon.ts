@@ -7,6 +7,7 @@ import { runtimeService } from '#cri/runtime-service/service.ts'
 import { startCriServer } from '#cri/server.ts'
 import { StartGate } from '#cri/start-gate.ts'
 import { type StreamingServer, startStreamingServer } from '#cri/streaming/server.ts'
+import { describePlatform, type Platform } from '#image/platform.ts'
 import { imagePuller } from '#image/pull.ts'
 import { pullMetrics } from '#image/pull-metrics.ts'
 import { CriError, describeError } from '#lib/errors.ts'
@@ -14,6 +15,7 @@ import type { Log } from '#lib/log.ts'
 import { Metrics } from '#lib/metrics.ts'
 import { type Command, runCommand } from '#linux/command.ts'
 import { lockDaemon } from '#linux/daemon-lock.ts'
+import { emulatorProblem } from '#linux/emulators.ts'
 import { findProgram } from '#linux/find-program.ts'
 import { readHostFacts } from '#linux/host-facts.ts'
 import { makeEnterable, makePrivate } from '#linux/private-directories.ts'
@@ -115,7 +117,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   const retries = setInterval(() => void runtime.retryUnfinished(), RETRY_INTERVAL_MS)
   stack.defer(() => clearInterval(retries))
   gate.open()
-  await tellWhatIsMissing(status, log)
+  await tellWhatIsMissing(status, platforms, log)
   log.info({ socket: config.listen, root: config.root, state: config.state }, 'serving')
   return stack.move()
 }
@@ -135,11 +137,19 @@ async function loadAppArmor({ runtime }: Config, apparmor: AppArmor, log: Log): 
 }
 
 /** The same as Status answers, for who reads the log of a daemon that can run nothing. */
-async function tellWhatIsMissing(status: RuntimeStatus, log: Log): Promise<void> {
+async function tellWhatIsMissing(
+  status: RuntimeStatus,
+  platforms: readonly Platform[],
+  log: Log,
+): Promise<void> {
   const runtime = status.runtime()
   if (!runtime.ready) log.warn({ reason: runtime.reason }, runtime.message)
   const network = await status.network()
   if (!network.ready) log.warn({ reason: network.reason }, network.message)
+  for (const platform of platforms) {
+    const problem = emulatorProblem(platform.architecture)
+    if (problem !== undefined) log.warn({ platform: describePlatform(platform) }, problem)
+  }
 }
 
 function wrapAll(wrap: NonNullable<DaemonOptions['wrapPort']>, ports: RuntimePorts): RuntimePorts {

@@ -43,6 +43,16 @@ test('a layer has its line, with its bytes and their rate while it is fetched, a
   ])
 })
 
+test('at the end the mean rate is shown', () => {
+  const meter = halfway()
+  const done = { 1: 45_600_000, 2: 1_000, 3: 7_000_000 }
+  const layers = Object.entries(done).map(([index, bytes]) => [index, layer('x', 'done', bytes, bytes)])
+  meter.update(Object.fromEntries(layers), 10_000)
+  expect(pullLines(meter, { ...at, nowMs: 10_000, elapsedMs: 10_000 }).at(-1)).toBe(
+    '4/4 layers    0:10           52.6MB/52.6MB   [=====================]   5.26MB/s',
+  )
+})
+
 test.for([200, 80, 60, 40, 20, 10, 3, 1])('every line is shorter than %d columns', (columns) => {
   const lines = pullLines(halfway(), { ...at, columns })
   expect(Math.max(...lines.map(({ length }) => length))).toBeLessThan(Math.max(columns, 2))

@@ -56,15 +56,17 @@ function totalLine(meter: PullMeter, { columns, nowMs, elapsedMs }: PullLinesOpt
   const { layers, ready, receivedBytes, sizeBytes } = meter.totals
   const start = `${`${ready}/${layers} layers`.padEnd(12)}  ${clock(elapsedMs).padEnd(12)}`
   if (sizeBytes === 0) return start.trimEnd()
-  const end = `${humanSize(meter.totalRate(nowMs)).padStart(7)}/s`
-  return measured(start, receivedBytes, sizeBytes, end, columns)
+  // At the end the mean says more than the last seconds.
+  const rate = ready === layers ? (receivedBytes * 1000) / Math.max(elapsedMs, 1) : meter.totalRate(nowMs)
+  return measured(start, receivedBytes, sizeBytes, `${humanSize(rate).padStart(7)}/s`, columns)
 }
 
-/** `start  1.2MB/3.4MB  [===>    ]  end`; the bar takes what room there is, and goes first where there is none. */
+/** `start  1.2MB/3.4MB  [===>    ]  end`; the bar takes what room there is; where there is none it goes first, then the end. */
 function measured(start: string, done: number, whole: number, end: string, columns: number): string {
   const [sofar, size] = [humanSize(done).padStart(7), humanSize(whole).padEnd(7)]
   const front = `${start}  ${sofar}/${size}`
   const room = columns - 1 - front.length - end.length - 4
+  if (room < 0) return front
   if (room < SHORTEST_BAR + 2) return `${front}  ${end}`
   const width = Math.min(room - 2, LONGEST_BAR)
   const filled = whole === 0 ? width : Math.min(width, Math.floor((done / whole) * width))
