@@ -1,4 +1,5 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { busyboxImage } from '#test/fixtures/busybox-image.ts'
@@ -31,7 +32,13 @@ afterAll(async () => {
   await guarded[Symbol.asyncDispose]()
   rmSync(registriesDir, { recursive: true })
 })
-const daemon = useDaemon({ config: `[image]\nregistries_dir = "${registriesDir}"` })
+const daemon = useDaemon({
+  config: `[image]
+registries_dir = "${registriesDir}"
+registries_conf = "${registriesDir}/registries.conf"
+auth_file = "${registriesDir}/auth.json"
+namespaced_auth_dir = "${registriesDir}"`,
+})
 
 function hostsToml(host: string, text: string): void {
   mkdirSync(join(registriesDir, host))
@@ -125,6 +132,28 @@ test('TLS with an authority of its own and a password: pulled with credentials, 
   await daemon().crictl('pull', '--creds', `${USER.username}:${USER.password}`, name)
   expect(daemon().log()).not.toContain(USER.password)
   await remove(name)
+})
+
+test("a short name is pulled by its alias with the credentials of the pod's namespace, and runs by it", async () => {
+  const image = layered('gzip')
+  await guarded.push('team/short', 'v1', image)
+  writeFileSync(join(registriesDir, 'registries.conf'), `[aliases]\nshort = "${guarded.host}/team/short"`)
+  const name = createHash('sha256').update('docker.io/library/short').digest('hex')
+  const provided = join(registriesDir, `team-${name}.json`)
+  const auth = Buffer.from(`${USER.username}:${USER.password}`).toString('base64')
+  writeFileSync(provided, JSON.stringify({ auths: { [guarded.host]: { auth } } }))
+  expect(await daemon().criTs('registry', 'explain', '--namespace', 'team', 'short:v1')).toContain(provided)
+  const request = { image: { image: 'short:v1' }, sandbox_config: { metadata: { namespace: 'team' } } }
+  expect(await daemon().rpc('PullImage', request)).toEqual({ image_ref: image.id })
+  expect(existsSync(provided)).toBe(false)
+  const { image: found } = await daemon().rpc('ImageStatus', { image: { image: 'short:v1' } })
+  expect(found).toMatchObject({ repo_tags: [`${guarded.host}/team/short:v1`] })
+  {
+    await using pod = await runPod(daemon(), 'crun')
+    const container = await pod.run({ image: { image: 'short:v1' } })
+    expect(await container.exec('cat', '/kept')).toBe('kept')
+  }
+  await remove('short:v1')
 })
 
 test('a registry that cannot be reached is served by its mirror', async () => {
