@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { CriError } from '#lib/errors.ts'
 import { attachSignatures, type PolicyLab, policyLab } from '#test/fakes/policy-lab.ts'
 import { makeSigningKey, simpleSigning } from '#test/fixtures/sign-image.ts'
 
@@ -159,5 +160,31 @@ describe('what is signed', () => {
     expect((await lab.failureOf('app:v1')).message).toMatch(
       /it is for .*\/app, not for .*\/app:v1: it names no tag, as those of cosign do/,
     )
+  })
+})
+
+describe('verifier programs', () => {
+  test('are asked about what the reference stands for, before anything of it is fetched, at each pull', async () => {
+    const asked: unknown[] = []
+    await using own = await policyLab({
+      verifiers: {
+        async verify(name, descriptor) {
+          asked.push(name, descriptor)
+          if (asked.length > 2) throw new CriError('unverified', 'SignatureValidationFailed: no')
+        },
+      },
+    })
+    await own.writePolicy({ default: [{ type: 'insecureAcceptAnything' }] })
+    const { manifest, manifestDigest, id } = own.registry.addImage('app', 'v1')
+    expect(await own.pull('app:v1')).toBe(id)
+    const mediaType = 'application/vnd.oci.image.manifest.v1+json'
+    const descriptor = { mediaType, digest: manifestDigest, size: manifest.length }
+    expect(asked).toEqual([`${own.registry.host}/app:v1`, descriptor])
+    own.registry.requests.length = 0
+    expect(await own.failureOf('app:v1')).toEqual({
+      kind: 'unverified',
+      message: 'SignatureValidationFailed: no',
+    })
+    expect(own.gets(/blobs/)).toEqual([])
   })
 })

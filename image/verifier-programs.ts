@@ -1,6 +1,6 @@
 import { access, constants, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { CriError, describeError, errnoOf } from '#lib/errors.ts'
+import { describeError, errnoOf } from '#lib/errors.ts'
 import type { Log } from '#lib/log.ts'
 import type { Command, Finished } from '#linux/command.ts'
 import { refusal } from './policy-refusal.ts'
@@ -59,7 +59,6 @@ export function imageVerifiers({
       timeoutMs,
       outputLimitBytes: OUTPUT_LIMIT_BYTES,
     }).catch((error: unknown) => {
-      if (!(error instanceof CriError)) throw error
       throw refusal(`image ${name}: image verifier ${path} gave no answer: ${describeError(error)}`)
     })
     const reason = printable(finished.stdout.toString())
