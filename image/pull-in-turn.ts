@@ -2,7 +2,10 @@ import { CriError, describeError } from '#lib/errors.ts'
 import type { RequestAuth } from './auth-credentials.ts'
 import type { Reference } from './reference.ts'
 
-/** Tries what a short name may stand for in turn. Throws CriError with what came of each, of the last one's kind. */
+/**
+ * Tries what a short name may stand for in turn, but for what policy refuses: nobody else's image takes its place.
+ * Throws CriError with what came of each, of the last one's kind.
+ */
 export async function pullInTurn<Result>(
   text: string,
   references: readonly Reference[],
@@ -13,7 +16,7 @@ export async function pullInTurn<Result>(
     try {
       return await pull(reference)
     } catch (thrown) {
-      const isForeseen = thrown instanceof CriError && thrown.kind !== 'cancelled'
+      const isForeseen = thrown instanceof CriError && !['cancelled', 'unverified'].includes(thrown.kind)
       if (!isForeseen || references.length === 1) throw thrown
       failures.push(thrown)
     }

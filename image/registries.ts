@@ -1,6 +1,6 @@
 import type { HostEndpoints } from './hosts-directory.ts'
 import { hostEndpoints } from './hosts-directory.ts'
-import { nameOf, parseReference, type Reference } from './reference.ts'
+import { nameOf, parseReference, type Reference, shortName } from './reference.ts'
 import { RECORDED_ALIASES, type RegistriesConf, registriesConf } from './registries-conf.ts'
 import { imageLocations } from './registries-locations.ts'
 import type { RegistryEndpoint } from './registry-endpoint.ts'
@@ -44,7 +44,8 @@ export function createRegistries(options: RegistriesOptions): Registries {
     credentialHelpers: () => conf().credentialHelpers,
     localNames(text) {
       const own = parseReference(text)
-      return [...new Set([...configuredNames(text, conf), own].map(nameOf))]
+      const configured = shortName(text) === undefined ? [] : configuredNames(text, conf)
+      return [...new Set([...configured, own].map(nameOf))]
     },
     routes(reference) {
       const locations = imageLocations(reference, conf())

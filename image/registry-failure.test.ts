@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { connectionFailure } from './registry-failure.ts'
+import { connectionFailure, mayBePlainHttp } from './registry-failure.ts'
 import { parseRetryAfter } from './registry-status.ts'
 
 const failed = (code: string) => Object.assign(new Error('x'), { code })
@@ -18,6 +18,16 @@ test.for([
   expect(message).toContain('https://r.x:5000/v2/a: ')
   expect(message).toContain(remedy)
   expect(message).not.toContain('s3cret')
+})
+
+test.for([
+  ['ERR_SSL_WRONG_VERSION_NUMBER', 'https://r.x:5000/v2', true],
+  ['ERR_SSL_WRONG_VERSION_NUMBER', 'https://r.x/v2', true],
+  ['ECONNREFUSED', 'https://r.x/v2', true],
+  ['ECONNREFUSED', 'https://r.x:5000/v2', false],
+  ['CERT_HAS_EXPIRED', 'https://r.x/v2', false],
+] as const)('%s from %s: plain HTTP may be what is spoken there: %s', ([code, from, may]) => {
+  expect(mayBePlainHttp(failed(code), new URL(from))).toBe(may)
 })
 
 test('of several addresses that fail, one says why', () => {

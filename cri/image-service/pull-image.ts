@@ -16,7 +16,10 @@ export function pullImage(
   handlers: readonly NamedHandler[],
 ): Handler<PullImageRequest, PullImageResponse> {
   return async ({ image, auth, sandboxConfig }, { signal }) => {
-    ignored(sandboxConfig, "but for its namespace, the pod does not matter: credentials are the request's")
+    ignored(
+      sandboxConfig,
+      'but for its namespace, which may have credentials and a policy, the pod does not matter',
+    )
     const options = { namespace: sandboxConfig?.metadata?.namespace ?? '' }
     const reference = readImageSpec(image)
     checkHandler(image?.runtimeHandler ?? '', handlers)
