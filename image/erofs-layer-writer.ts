@@ -1,11 +1,12 @@
 import { constants } from 'node:fs'
 import { invalidArgument } from '#lib/errors.ts'
 import { readable } from '#linux/overlay-files.ts'
+import { checkOwner, isHostsOwn } from './entry-attributes.ts'
 import { type BlobOutput, ErofsBlob } from './erofs-blob.ts'
 import { deviceNumber, type Inode, writeInode, XATTR_LIMIT_BYTES, xattrsOf } from './erofs-format.ts'
 import { type ErofsDirectory, ErofsTree } from './erofs-tree.ts'
 import { componentsOf, layerName } from './layer-path.ts'
-import { checkOwner, isHostsOwn, type LayerUsage } from './layer-writer.ts'
+import type { LayerUsage } from './layer-writer.ts'
 import type { TarEntry, TarEntryType } from './tar-entry.ts'
 import type { TarHandler } from './tar-reader.ts'
 
@@ -44,6 +45,11 @@ export class ErofsLayerWriter implements TarHandler, Disposable {
       throw invalidArgument(`the layer has more than ${this.#entryLimit} files`)
     }
     checkOwner(entry)
+    if (entry.sparse !== undefined) {
+      throw invalidArgument(
+        `${readable(entry.name)} is a sparse file, which a layer in EROFS's form cannot hold: set image.format to "overlay", or pack it without --sparse`,
+      )
+    }
     const name = layerName(entry.name)
     if (name.kind === 'root') this.#root(entry)
     else if (name.kind === 'opaque') this.#tree.directory(name.directory).isOpaque = true

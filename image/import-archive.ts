@@ -131,6 +131,7 @@ async function indexOf(
       const name = componentsOf(entry.name).join('/')
       const target = linkTarget(name, entry)
       if (target !== undefined) links.set(name, target)
+      else if (entry.sparse !== undefined) throw invalidArgument(`${readable(name)} in it is a sparse file`)
       else if (entry.type === 'file') {
         const offset = position + BLOCK_SIZE
         if (offset + entry.sizeBytes > size) throw invalidArgument(`it is cut off inside ${readable(name)}`)

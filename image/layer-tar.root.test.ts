@@ -1,11 +1,17 @@
+import { execFileSync } from 'node:child_process'
 import {
   appendFileSync,
+  closeSync,
+  ftruncateSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readFileSync,
   rmSync,
+  statSync,
   truncateSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
@@ -114,6 +120,27 @@ describe('the tar of a layer is made again, byte for byte', () => {
     expect((await again()).equals(tar)).toBe(true)
     expect(await verifyLayer(place(), digestOf(tar))).toEqual([])
   })
+
+  test.for(['--format=gnu', '--format=posix'])(
+    'sparse files, whose holes stay holes: GNU tar %s',
+    async (format) => {
+      const directory = join(home, 'source')
+      mkdirSync(directory)
+      const fd = openSync(join(directory, 'holes'), 'w')
+      for (let at = 1; at < 20; at += 1) writeSync(fd, 'data', 10 * at * 65_536)
+      ftruncateSync(fd, 1 << 30)
+      closeSync(fd)
+      const tar = execFileSync('tar', ['--sparse', format, '-cf', '-', '-C', directory, 'holes'])
+      await unpack(tar, 5000)
+      const unpacked = join(place().directory, 'holes')
+      expect(statSync(unpacked)).toMatchObject({
+        size: 1 << 30,
+        blocks: statSync(join(directory, 'holes')).blocks,
+      })
+      execFileSync('cmp', [unpacked, join(directory, 'holes')])
+      expect((await again()).equals(tar)).toBe(true)
+    },
+  )
 
   test('whatever is in it, in pieces of any size', async () => {
     const name = fc.constantFrom('a', 'b', 'a/c', 'b/c', '.wh.a', 'c')

@@ -4,7 +4,7 @@ import {
   constants,
   fchmodSync,
   fchownSync,
-  lchownSync,
+  ftruncateSync,
   linkSync,
   openSync,
   symlinkSync,
@@ -12,16 +12,17 @@ import {
 } from 'node:fs'
 import { errnoOf, invalidArgument } from '#lib/errors.ts'
 import { makedev } from '#linux/libc.ts'
-import { makeNode, readable, setTimes, setTimesOfFile, setXattr } from '#linux/overlay-files.ts'
+import { makeNode, readable, setTimesOfFile } from '#linux/overlay-files.ts'
+import { checkOwner, setAttributes, setXattrs } from './entry-attributes.ts'
 import type { LayerGaps } from './layer-gaps.ts'
 import type { LayerHeaders } from './layer-headers.ts'
 import { childOf, componentsOf, layerName, parentOf } from './layer-path.ts'
 import { fsPath, isWhiteout, LayerTree } from './layer-tree.ts'
+import { PieceWriter } from './piece-writer.ts'
 import type { TarEntry } from './tar-entry.ts'
 import type { TarHandler } from './tar-reader.ts'
 
 const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW, S_IFCHR, S_IFBLK, S_IFIFO } = constants
-const ID_LIMIT = 0xffff_fffe
 const DISK_BLOCK_BYTES = 4096
 
 /** What an unpacked layer takes of its file system; bytes in whole blocks. */
@@ -32,6 +33,17 @@ export interface LayerUsage {
   readonly verity?: string | undefined
   /** Where they are known. */
   readonly gaps?: LayerGaps
+}
+
+/** Failures that are a name's or a link's fault, not the host's. */
+const OF_THE_ENTRY = ['ENAMETOOLONG', 'EINVAL', 'ENOENT', 'ENOTDIR', 'ELOOP', 'EMLINK']
+
+interface OpenFile {
+  readonly fd: number
+  readonly path: string
+  readonly entry: TarEntry
+  /** Of a file with holes. */
+  readonly pieces: PieceWriter | undefined
 }
 
 /**
@@ -48,7 +60,7 @@ export class LayerWriter implements TarHandler, Disposable {
   #entries = 0
   #usedBytes = 0
   #usedInodes = 0
-  #file: { readonly fd: number; readonly path: string; readonly entry: TarEntry } | undefined
+  #file: OpenFile | undefined
 
   /** `headers` gets what the directory does not say of the tar. */
   constructor(directory: string, entryLimit: number, headers?: LayerHeaders) {
@@ -65,6 +77,17 @@ export class LayerWriter implements TarHandler, Disposable {
       throw invalidArgument(`the layer has more than ${this.#entryLimit} files`)
     }
     checkOwner(entry)
+    try {
+      this.#write(entry)
+    } catch (error) {
+      if (!OF_THE_ENTRY.includes(errnoOf(error) ?? '')) throw error
+      throw invalidArgument(`${readable(entry.name).slice(0, 200)} in the layer cannot be made`, {
+        cause: error,
+      })
+    }
+  }
+
+  #write(entry: TarEntry): void {
     const name = layerName(entry.name)
     if (name.kind === 'root') this.#root(entry)
     else if (name.kind === 'opaque') this.#tree.makeOpaque(this.#tree.directory(name.directory))
@@ -77,7 +100,9 @@ export class LayerWriter implements TarHandler, Disposable {
       this.#headers?.verbatim(chunk) // The data of what is not kept.
       return
     }
-    for (let at = 0; at < chunk.length; ) at += writeSync(this.#file.fd, chunk, at)
+    const { fd, pieces } = this.#file
+    if (pieces === undefined) for (let at = 0; at < chunk.length; ) at += writeSync(fd, chunk, at)
+    else pieces.write(fd, chunk)
   }
 
   structure(bytes: Buffer): void {
@@ -88,10 +113,11 @@ export class LayerWriter implements TarHandler, Disposable {
     const file = this.#file
     if (file === undefined) return
     const { fd, path, entry } = file
+    if (entry.sparse !== undefined) ftruncateSync(fd, entry.sparse.sizeBytes)
     // A change of the owner takes set-user-id bits and capabilities away.
     if (entry.uid !== 0 || entry.gid !== 0) fchownSync(fd, entry.uid, entry.gid)
     fchmodSync(fd, entry.mode)
-    this.#setXattrs(path, entry)
+    setXattrs(this.#tree.absolute(path), entry)
     setTimesOfFile(fd, entry.mtime)
     this[Symbol.dispose]()
     this.#count(entry.sizeBytes)
@@ -102,7 +128,7 @@ export class LayerWriter implements TarHandler, Disposable {
     for (const [path, entry] of this.#tree.directories) {
       const absolute = this.#tree.absolute(path)
       if (entry === undefined) chmodSync(fsPath(absolute), 0o755)
-      else this.#setAttributes(path, entry)
+      else setAttributes(this.#tree.absolute(path), entry)
       this.#count(DISK_BLOCK_BYTES)
     }
     return { usedBytes: this.#usedBytes, usedInodes: this.#usedInodes, gaps: this.#gaps() }
@@ -153,14 +179,16 @@ export class LayerWriter implements TarHandler, Disposable {
     else if (entry.type === 'file') {
       this.#tree.replacing(path, () => {
         const flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW
-        this.#file = { fd: openSync(fsPath(this.#tree.absolute(path)), flags, 0o600), path, entry }
+        const fd = openSync(fsPath(this.#tree.absolute(path)), flags, 0o600)
+        this.#file = { fd, path, entry, pieces: entry.sparse && new PieceWriter(entry.sparse.pieces) }
       })
-      this.#headers?.file(path, entry.sizeBytes)
+      if (entry.sparse === undefined) this.#headers?.file(path, entry.sizeBytes)
+      else this.#headers?.sparse(path, entry.sparse.sizeBytes, entry.sparse.pieces)
     } else {
       const absolute = this.#tree.absolute(path)
       this.#tree.replacing(path, () => makeSpecial(absolute, entry))
       if (!isWhiteoutEntry(entry)) this.#headers?.node(path)
-      this.#setAttributes(path, entry)
+      setAttributes(this.#tree.absolute(path), entry)
       this.#count(0)
     }
   }
@@ -200,40 +228,10 @@ export class LayerWriter implements TarHandler, Disposable {
     this.#headers?.node(path)
   }
 
-  #setAttributes(path: string, entry: TarEntry): void {
-    const absolute = this.#tree.absolute(path)
-    lchownSync(fsPath(absolute), entry.uid, entry.gid)
-    if (entry.type !== 'symbolic-link') chmodSync(fsPath(absolute), entry.mode)
-    this.#setXattrs(path, entry)
-    setTimes(absolute, entry.mtime)
-  }
-
-  #setXattrs(path: string, entry: TarEntry): void {
-    for (const [name, value] of entry.xattrs) {
-      if (isHostsOwn(name)) continue
-      try {
-        setXattr(this.#tree.absolute(path), name, value)
-      } catch (error) {
-        const isUnsupported = ['ENOTSUP', 'EOPNOTSUPP'].includes(errnoOf(error) ?? '')
-        if (!isUnsupported || name === 'security.capability') throw error
-      }
-    }
-  }
-
   #count(sizeBytes: number): void {
     this.#usedInodes += 1
     this.#usedBytes += Math.ceil(sizeBytes / DISK_BLOCK_BYTES) * DISK_BLOCK_BYTES
   }
-}
-
-export function checkOwner({ name, uid, gid }: TarEntry): void {
-  if (Math.max(uid, gid) <= ID_LIMIT && Math.min(uid, gid) >= 0) return
-  throw invalidArgument(`${readable(name)} has the owner ${uid}:${gid}, which no file can have`)
-}
-
-/** Marks by which overlayfs would look elsewhere, and labels that belong to the machine the image was built on. */
-export function isHostsOwn(name: string): boolean {
-  return /^(trusted|user)\.overlay\./.test(name) || name === 'security.selinux'
 }
 
 const isWhiteoutEntry = ({ type, major, minor }: TarEntry): boolean =>

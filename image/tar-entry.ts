@@ -1,6 +1,7 @@
 import { invalidArgument } from '#lib/errors.ts'
 import type { Moment } from '#linux/overlay-files.ts'
 import type { TarHeader } from './tar-header.ts'
+import type { Sparse } from './tar-sparse.ts'
 
 export type TarEntryType =
   | 'file'
@@ -20,6 +21,8 @@ export interface TarEntry {
   readonly gid: number
   /** Of the data that follows; 0 of all but files. */
   readonly sizeBytes: number
+  /** Of a file with holes. */
+  readonly sparse?: Sparse
   readonly mtime: Moment
   readonly linkName: string
   readonly major: number
@@ -37,6 +40,7 @@ const typeOfFlag: { readonly [flag: string]: TarEntryType | undefined } = {
   '5': 'directory',
   '6': 'fifo',
   '7': 'file',
+  S: 'file',
 }
 
 /** What PAX, GNU's long names and the header itself say together, the first of them first. Throws invalid-argument. */
@@ -46,8 +50,8 @@ export function entryOf(
   longName: string | undefined,
   longLinkName: string | undefined,
 ): TarEntry {
-  const name = paxText(pax, 'path') ?? longName ?? header.name
-  const type = typeOf(header, name, pax)
+  const name = paxText(pax, 'GNU.sparse.name') ?? paxText(pax, 'path') ?? longName ?? header.name
+  const type = typeOf(header, name)
   return {
     name,
     type,
@@ -63,13 +67,7 @@ export function entryOf(
   }
 }
 
-function typeOf(header: TarHeader, name: string, pax: ReadonlyMap<string, Buffer>): TarEntryType {
-  const isSparse = header.flag === 'S' || [...pax.keys()].some((key) => key.startsWith('GNU.sparse.'))
-  if (isSparse) {
-    throw invalidArgument(
-      `${shown(name)} is a sparse file, which a layer cannot hold: pack it without --sparse`,
-    )
-  }
+function typeOf(header: TarHeader, name: string): TarEntryType {
   // Version 7 had no type for a directory.
   const type = header.flag === '0' && name.endsWith('/') ? 'directory' : typeOfFlag[header.flag]
   if (type === undefined) throw invalidArgument(`${shown(name)} is of the unknown tar type "${header.flag}"`)

@@ -28,14 +28,14 @@ export function parseTarHeader(block: Buffer): TarHeader {
   return {
     name: prefix === '' ? name : `${prefix}/${name}`,
     flag: block[156] === 0 ? '0' : block.toString('latin1', 156, 157),
-    mode: number(block, 'mode', 100, 8) & 0o7777,
-    uid: number(block, 'uid', 108, 8),
-    gid: number(block, 'gid', 116, 8),
-    sizeBytes: number(block, 'size', 124, 12),
-    mtimeSeconds: number(block, 'mtime', 136, 12),
+    mode: headerNumber(block, 'mode', 100, 8) & 0o7777,
+    uid: headerNumber(block, 'uid', 108, 8),
+    gid: headerNumber(block, 'gid', 116, 8),
+    sizeBytes: headerNumber(block, 'size', 124, 12),
+    mtimeSeconds: headerNumber(block, 'mtime', 136, 12),
     linkName: text(block, 157, 100),
-    major: hasDevice ? number(block, 'devmajor', 329, 8) : 0,
-    minor: hasDevice ? number(block, 'devminor', 337, 8) : 0,
+    major: hasDevice ? headerNumber(block, 'devmajor', 329, 8) : 0,
+    minor: hasDevice ? headerNumber(block, 'devminor', 337, 8) : 0,
   }
 }
 
@@ -49,10 +49,22 @@ export function parsePaxRecords(content: Buffer): Map<string, Buffer> {
     const equals = content.indexOf(0x3d, space)
     const isWhole = /^[1-9][0-9]{0,8}$/.test(digits) && end <= content.length && content[end - 1] === 0x0a
     if (!isWhole || equals < 0 || equals >= end) throw invalidArgument('broken PAX header in the tar')
-    records.set(content.toString('latin1', space + 1, equals), content.subarray(equals + 1, end - 1))
+    const key = content.toString('latin1', space + 1, equals)
+    const value = content.subarray(equals + 1, end - 1)
+    if (/^GNU\.sparse\.(offset|numbytes)$/.test(key)) addToMap(records, value)
+    else records.set(key, value)
     at = end
   }
   return records
+}
+
+/** Sparse files of PAX 0.0 have records of one key for each piece: here as those of 0.1, in one. */
+function addToMap(records: Map<string, Buffer>, value: Buffer): void {
+  const before = records.get('GNU.sparse.map')
+  records.set(
+    'GNU.sparse.map',
+    before === undefined ? value : Buffer.concat([before, Buffer.from(','), value]),
+  )
 }
 
 /** Up to the first NUL. */
@@ -61,8 +73,8 @@ function text(block: Buffer, at: number, length: number): string {
   return block.toString('latin1', at, end < 0 ? at + length : Math.min(end, at + length))
 }
 
-/** Octal digits, or with the top bit set a big-endian number (GNU). */
-function number(block: Buffer, field: string, at: number, length: number): number {
+/** Octal digits, or with the top bit set a big-endian number (GNU). Throws invalid-argument, which names the field. */
+export function headerNumber(block: Buffer, field: string, at: number, length: number): number {
   if (((block[at] ?? 0) & 0x80) !== 0) return binaryNumber(block.subarray(at, at + length), field)
   const digits = text(block, at, length).trim()
   if (!/^[0-7]*$/.test(digits)) throw invalidArgument(`broken tar header: ${field} is "${digits}"`)
@@ -88,7 +100,7 @@ function checkSum(block: Buffer): void {
     unsigned += byte
     if (byte >= 0x80) high += 1
   }
-  const written = number(block, 'checksum', 148, 8)
+  const written = headerNumber(block, 'checksum', 148, 8)
   if (written !== unsigned && written !== unsigned - 256 * high) {
     throw invalidArgument('no tar header where one must be: the checksum is wrong')
   }

@@ -1,6 +1,7 @@
 import { invalidArgument } from '#lib/errors.ts'
 import { entryOf, type TarEntry } from './tar-entry.ts'
 import { BLOCK_SIZE, parsePaxRecords, parseTarHeader, type TarHeader } from './tar-header.ts'
+import { checkSparse, type Sparse, type SparseBlocks, sparseOf } from './tar-sparse.ts'
 
 export interface TarHandler {
   /** `dataAt`: where in the tar its data begins. */
@@ -11,6 +12,13 @@ export interface TarHandler {
   end(): void
   /** Whatever is not an entry's data, in its place: headers, padding, what follows the end. Valid until it returns. */
   structure?(bytes: Buffer): void
+}
+
+interface MappedEntry {
+  readonly entry: TarEntry
+  readonly blocks: SparseBlocks
+  /** Without the blocks that were taken. */
+  dataBytes: number
 }
 
 const LONG_HEADER_LIMIT_BYTES = 1 << 20
@@ -34,6 +42,8 @@ export class TarReader {
   #pax: Map<string, Buffer> | undefined
   #longName: string | undefined
   #longLinkName: string | undefined
+  /** The entry whose blocks of a map come next. */
+  #mapped: MappedEntry | undefined
   #ended = false
 
   constructor(handler: TarHandler) {
@@ -73,7 +83,8 @@ export class TarReader {
   /** To be called after the last piece: throws when the archive stops inside an entry. */
   finish(): void {
     const isBetweenEntries = this.#dataLeft === 0 && this.#paddingLeft === 0 && this.#partialLength === 0
-    const isWhole = isBetweenEntries && this.#pax === undefined && this.#longName === undefined
+    const isWhole =
+      isBetweenEntries && [this.#pax, this.#longName, this.#mapped].every((pending) => pending === undefined)
     if (!this.#ended && !isWhole) throw invalidArgument('the tar is cut off in the middle of an entry')
   }
 
@@ -126,13 +137,17 @@ export class TarReader {
   }
 
   #header(block: Buffer): void {
+    if (this.#mapped !== undefined) {
+      this.#takeMap(block, this.#mapped)
+      return
+    }
     if (isZero(block)) {
       this.#ended = true
       return
     }
     const header = parseTarHeader(block)
     if ('xgLK'.includes(header.flag)) this.#beginLongHeader(header)
-    else this.#beginEntry(header)
+    else this.#beginEntry(header, block)
   }
 
   #beginLongHeader({ flag, sizeBytes }: TarHeader): void {
@@ -144,11 +159,36 @@ export class TarReader {
     if (sizeBytes === 0) this.#endData()
   }
 
-  #beginEntry(header: TarHeader): void {
-    const entry = entryOf(header, this.#pax ?? new Map(), this.#longName, this.#longLinkName)
+  #beginEntry(header: TarHeader, block: Buffer): void {
+    const pax = this.#pax ?? noRecords
+    const entry = entryOf(header, pax, this.#longName, this.#longLinkName)
+    const sparse = entry.type === 'file' ? sparseOf(block, header.flag, pax) : undefined
     this.#pax = undefined
     this.#longName = undefined
     this.#longLinkName = undefined
+    if (sparse === undefined) this.#tell(entry)
+    else if ('take' in sparse) this.#mapped = { entry, blocks: sparse, dataBytes: entry.sizeBytes }
+    else this.#tellSparse(entry, sparse)
+  }
+
+  #takeMap(block: Buffer, mapped: MappedEntry): void {
+    const { entry, blocks } = mapped
+    if (blocks.isData) mapped.dataBytes -= BLOCK_SIZE
+    const isLast = blocks.take(block)
+    if (mapped.dataBytes < 0 || (!isLast && mapped.dataBytes === 0)) {
+      throw invalidArgument('a sparse file in the tar is shorter than its map')
+    }
+    if (!isLast) return
+    this.#mapped = undefined
+    this.#tellSparse({ ...entry, sizeBytes: mapped.dataBytes }, blocks.map())
+  }
+
+  #tellSparse(entry: TarEntry, sparse: Sparse): void {
+    checkSparse(sparse, entry.sizeBytes, entry.name)
+    this.#tell({ ...entry, sparse })
+  }
+
+  #tell(entry: TarEntry): void {
     this.#expect(entry.sizeBytes)
     this.#handler.entry(entry, this.#dataAt)
     if (entry.sizeBytes === 0) this.#handler.end()
@@ -160,6 +200,7 @@ export class TarReader {
   }
 }
 
+const noRecords: ReadonlyMap<string, Buffer> = new Map()
 const zeros = Buffer.alloc(BLOCK_SIZE)
 const isZero = (block: Buffer): boolean => block[0] === 0 && block.equals(zeros)
 
