@@ -200,52 +200,6 @@ test('a change of any of the files, and a new one, is seen at the next reading',
   expect(read().searchRegistries).toBeUndefined()
 })
 
-test.for([
-  ['x = ', 'r.conf:1: '],
-  ['\n[[registry]]\nlocatoin = "a"', 'r.conf:3: locatoin is not a key here: is location meant?'],
-  [
-    '[[registry]]\nlocation = "a"\n[[registry.mirror]]\nlocatin = "b"',
-    'locatin is not a key here: is location meant?',
-  ],
-  ['[[registry]]\ninsecure = true', 'r.conf:1: a [[registry]] needs a prefix or a location'],
-  ['[[registry]]\nprefix = "a.x"', 'r.conf:1: [[registry]] a.x needs a location'],
-  ['[[registry]]\nlocation = "https://a.x"', 'r.conf:2: registry.location: must be without https://'],
-  ['[[registry]]\nprefix = "a.*.x"\nlocation = "b"', 'r.conf:2: registry.prefix: must be host'],
-  [
-    '[[registry]]\nprefix = "a.x/b"\nlocation = "c.x/d:1"',
-    'r.conf:1: location c.x/d:1 must be without a tag',
-  ],
-  ['[[registry]]\nlocation = "a"\nblocked = "yes"', 'r.conf:3: registry.blocked: must be true or false'],
-  ['[[registry]]\nlocation = "a"\n[[registry]]\nlocation = "a"', 'r.conf:3: a [[registry]] for a is in'],
-  [
-    '[[registry]]\nlocation = "a"\nmirror-by-digest-only = true\n[[registry.mirror]]\nlocation = "b"\npull-from-mirror = "all"',
-    'r.conf:4: pull-from-mirror contradicts',
-  ],
-  [
-    '[[registry]]\nlocation = "a"\n[[registry.mirror]]\npull-from-mirror = "x"\nlocation = "b"',
-    'must be "all"',
-  ],
-  ['short-name-mode = "strict"', 'r.conf:1: short-name-mode: must be "enforcing"'],
-  [
-    'unqualified-search-registries = ["a.x/b"]',
-    'r.conf:1: unqualified-search-registries: must be a host[:port]',
-  ],
-  ['unqualified-search-registries = ["local"]', 'must be a host[:port] with a dot or a port in it'],
-  ['[aliases]\n"r.x/a" = "r.y/b"', 'r.conf:2: alias "r.x/a" must be a short name'],
-  ['[aliases]\n"a:1" = "r.y/b"', 'r.conf:2: alias "a:1" must be a short name'],
-  ['[aliases]\na = "b"', 'r.conf:2: alias "a" must name a registry'],
-  ['[aliases]\na = "r.x/b:1"', 'r.conf:2: alias "a" must name a registry'],
-  ['[registries.search]\nregistries = ["a"]', 'r.conf:1: [registries.*] is of version 1'],
-] as const)('%j is refused: %s', ([text, message]) => {
-  expect(() => withText(text)).toThrow(
-    expect.objectContaining({
-      kind: 'failed-precondition',
-      message: expect.stringContaining(join(directory, 'r.conf:')),
-    }),
-  )
-  expect(() => withText(text)).toThrow(message)
-})
-
 test('a place without a repository is refused by the line that makes it', () => {
   const text = '[[registry]]\nprefix = "r.x/a"\nlocation = "s.x"'
   expect(() => placesOf('r.x/a:1', text)).toThrow(/r\.conf:1 .*names no repository/)
