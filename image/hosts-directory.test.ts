@@ -139,7 +139,7 @@ test('http beside TLS settings is asked for by https first', async () => {
 test.for([
   ['ca = "absent.crt"', 'absent.crt cannot be read: ENOENT'],
   ['ca = "hosts.toml"', 'hosts.toml holds no PEM'],
-  ['ca = ', 'hosts.toml: line 1'],
+  ['ca = ', 'hosts.toml:1: '],
 ] as const)('%s is an error that names the file: %s', async ([text, message]) => {
   await write('a/r/hosts.toml', text)
   const failure = await endpoints('r').catch((thrown: Error) => thrown)

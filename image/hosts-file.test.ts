@@ -62,7 +62,7 @@ test('headers may have several values, timeouts are Go durations', () => {
 })
 
 test.for([
-  ['server = "https://a"\nserver = "https://b"', 'line 2'],
+  ['server = "https://a"\nserver = "https://b"', 'hosts.toml:2: '],
   ['server = 5', 'server: '],
   ['skip_verfy = true', 'skip_verfy is not a key: is skip_verify meant?'],
   [
@@ -82,7 +82,7 @@ test.for([
   expect(() => parse(text)).toThrow(
     expect.objectContaining({
       kind: 'failed-precondition',
-      message: expect.stringMatching(/^\/c\/host\/hosts\.toml: /),
+      message: expect.stringMatching(/^\/c\/host\/hosts\.toml:\d+: /),
     }),
   )
   expect(() => parse(text)).toThrow(message)
@@ -93,6 +93,7 @@ test.for([
   '[header]\nAuthorization = ["s3cret", 5]',
   '[header]\nAuthorization = "s3cret\\u0000"',
   '[host."https://user:s3cret@m"]',
+  '[host."https://user:s3cret@m"]\nca = 1',
   'proxy = "ftp://user:s3cret@p"',
 ])('a secret is not in the error about %j', (text) => {
   let message = ''
@@ -127,7 +128,7 @@ test('any text is read or refused with the name of the file', () => {
           expect(parse(text).length).toBeGreaterThan(0)
         } catch (thrown) {
           if (!(thrown instanceof CriError)) throw thrown
-          expect(thrown.message).toContain('/c/host/hosts.toml: ')
+          expect(thrown.message).toMatch(/^\/c\/host\/hosts\.toml:\d+: /)
         }
       },
     ),

@@ -2,7 +2,7 @@ import { validateHeaderName, validateHeaderValue } from 'node:http'
 import { parse, TomlError } from 'smol-toml'
 import { z } from 'zod'
 import { CriError } from '#lib/errors.ts'
-import { keyLines } from '#lib/key-lines.ts'
+import { type KeyPath, keyLines } from '#lib/key-lines.ts'
 import { nearestName } from '#lib/names.ts'
 import { hostOfRegistry } from './registry-endpoint.ts'
 
@@ -26,19 +26,24 @@ export interface HostEntry {
 
 /**
  * Reads a hosts.toml (containerd, docs/hosts.md): the hosts in their order, then the `server`.
- * Throws failed-precondition naming the file and the key; header values, which may be secret, are never shown.
+ * Throws failed-precondition naming the file, the line and the key; header values, which may be secret, are never shown.
  */
 export function parseHostsFile(text: string, file: string): readonly HostEntry[] {
-  const parsed = fileSchema.safeParse(parseToml(text, file))
-  if (!parsed.success) throw wrong(file, parsed.error.issues.map(describeIssue).join('; '))
-  const { server, host, ...own } = parsed.data
+  const table = parseToml(text, file)
   const lineOf = keyLines(text)
-  const entries = Object.entries(host).map(([url, entry]) => {
-    const key = `host."${url}"`
-    return toEntry(file, key, url, entry, `${file}:${lineOf(['host', url]) ?? 1} ${key}`)
-  })
-  const source = server === undefined ? file : `${file}:${lineOf(['server']) ?? 1} server`
-  return [...entries, toEntry(file, 'server', server, own, source)]
+  const at = (path: KeyPath): string => `${file}:${lineOf(path) ?? 1}`
+  const parsed = fileSchema.safeParse(table)
+  if (!parsed.success) {
+    const { issues } = parsed.error
+    throw wrong(issues.map((issue) => `${at(placeOf(issue))}: ${describeIssue(issue)}`).join('; '))
+  }
+  const { server, host, ...own } = parsed.data
+  const entries = Object.entries(host).map(([url, entry]) =>
+    toEntry(at(['host', url]), `host."${url}"`, url, entry),
+  )
+  const where = server === undefined ? at(['header']) : at(['server'])
+  const last = toEntry(where, 'server', server, own)
+  return [...entries, server === undefined ? { ...last, source: file } : last]
 }
 
 const paths = z.union([z.string().transform((path) => [path]), z.array(z.string())], {
@@ -95,21 +100,16 @@ function parseToml(text: string, file: string): unknown {
   } catch (thrown) {
     if (!(thrown instanceof TomlError)) throw thrown
     // Only the first line: the rest quotes the file, where a header may hold a token.
-    throw wrong(file, `line ${thrown.line}, column ${thrown.column}: ${thrown.message.split('\n')[0]}`)
+    throw wrong(`${file}:${thrown.line}: ${thrown.message.split('\n')[0]}`)
   }
 }
 
-function toEntry(
-  file: string,
-  key: string,
-  url: string | undefined,
-  entry: Entry,
-  source: string,
-): HostEntry {
-  checkHeaders(file, key, entry)
+/** `where` is the file and the line. */
+function toEntry(where: string, key: string, url: string | undefined, entry: Entry): HostEntry {
+  checkHeaders(where, key, entry)
   return {
-    source,
-    root: url === undefined ? undefined : apiRoot(file, key, url, entry.override_path),
+    source: `${where} ${key}`,
+    root: url === undefined ? undefined : apiRoot(where, key, url, entry.override_path),
     canPull: entry.capabilities.includes('pull'),
     canResolve: entry.capabilities.includes('resolve'),
     caFiles: entry.ca,
@@ -122,13 +122,13 @@ function toEntry(
 }
 
 /** `host`, `http://host` or `https://host/path`; `/v2` is added unless it stands there or is overridden. */
-function apiRoot(file: string, key: string, text: string, overridePath: boolean): URL {
+function apiRoot(where: string, key: string, text: string, overridePath: boolean): URL {
   const root = URL.parse(/^[a-z]+:\/\//i.test(text) ? text : `https://${text}`)
   if (root === null || !/^https?:$/.test(root.protocol)) {
-    throw wrong(file, `${key} is no http or https URL: write it as "https://host[:port][/path]"`)
+    throw wrong(`${where}: ${key} is no http or https URL: write it as "https://host[:port][/path]"`)
   }
   if (root.username !== '' || root.password !== '') {
-    throw wrong(file, `${key.split('"')[0]} has a user in its URL: give an Authorization header instead`)
+    throw wrong(`${where}: ${key.split('"')[0]} has a user in its URL: give an Authorization header instead`)
   }
   root.hostname = hostOfRegistry(root.hostname)
   const path = root.pathname.replace(/\/+/g, '/').replace(/\/$/, '')
@@ -138,13 +138,13 @@ function apiRoot(file: string, key: string, text: string, overridePath: boolean)
   return root
 }
 
-function checkHeaders(file: string, key: string, { header }: Entry): void {
+function checkHeaders(where: string, key: string, { header }: Entry): void {
   for (const [name, values] of Object.entries(header)) {
     try {
       validateHeaderName(name)
       for (const value of values) validateHeaderValue(name, value)
     } catch {
-      throw wrong(file, `${key}: header "${name}" has characters that no HTTP header may have`)
+      throw wrong(`${where}: ${key}: header "${name}" has characters that no HTTP header may have`)
     }
   }
 }
@@ -164,18 +164,25 @@ function durationMs(text: string): number {
   return total
 }
 
+/** Of an unknown key, that key; of all else, where it stands. */
+const placeOf = (issue: z.core.$ZodIssue): KeyPath =>
+  issue.code === 'unrecognized_keys' ? [...issue.path, issue.keys[0] ?? ''] : issue.path
+
 function describeIssue(issue: z.core.$ZodIssue): string {
   const key = issue.path.map((part, depth) =>
-    issue.path[0] === 'host' && depth === 1 ? `"${String(part)}"` : part,
+    issue.path[0] === 'host' && depth === 1 ? `"${withoutUser(String(part))}"` : part,
   )
   const where = key.length === 0 ? '' : `${key.join('.')}: `
   if (issue.code !== 'unrecognized_keys') return `${where}${issue.message}`
   return `${where}${issue.keys.map(describeUnknownKey).join(', ')}`
 }
 
+/** A user of a URL that is refused for it may come with a password. */
+const withoutUser = (url: string): string => url.replace(/\/\/[^/]*@/, '//')
+
 function describeUnknownKey(key: string): string {
   const near = nearestName(key, Object.keys(fileSchema.shape))
   return near === undefined ? `${key} is not a key of hosts.toml` : `${key} is not a key: is ${near} meant?`
 }
 
-const wrong = (file: string, why: string) => new CriError('failed-precondition', `${file}: ${why}`)
+const wrong = (why: string) => new CriError('failed-precondition', why)
