@@ -30,7 +30,9 @@ export function plainPullProgress(
       }
       if (nowMs() - saidMs >= SAY_EVERY_MS) say(howFar(meter, nowMs()))
     },
-    finish() {},
+    finish() {
+      if (meter.layers.length === 0) say('nothing was fetched: it is here already')
+    },
     [Symbol.dispose]() {},
   }
 }

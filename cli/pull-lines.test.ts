@@ -30,7 +30,14 @@ function halfway(): PullMeter {
   return meter
 }
 
-const at = { reference: 'registry.example/app:1', columns: 80, rows: 24, nowMs: 3_000, elapsedMs: 62_500 }
+const at = {
+  reference: 'registry.example/app:1',
+  columns: 80,
+  rows: 24,
+  nowMs: 3_000,
+  elapsedMs: 62_500,
+  isDone: false,
+}
 
 test('a layer has its line, with its bytes and their rate while it is fetched, and there is a total', () => {
   expect(pullLines(halfway(), at)).toEqual([
@@ -51,6 +58,21 @@ test('at the end the mean rate is shown', () => {
   expect(pullLines(meter, { ...at, nowMs: 10_000, elapsedMs: 10_000 }).at(-1)).toBe(
     '4/4 layers    0:10           52.6MB/52.6MB   [=====================]   5.26MB/s',
   )
+})
+
+test('a pull that had nothing to fetch says so, with a terminal and without', () => {
+  const terminal = new FakeTerminal(80)
+  using shown = terminalPullProgress('a:1', terminal, () => 0)
+  expect(terminal.screen).toEqual(['pulling a:1'])
+  shown.finish()
+  expect(terminal.screen).toEqual(['pulling a:1', 'nothing was fetched: it is here already'])
+  let text = ''
+  plainPullProgress(
+    'a:1',
+    (more) => (text += more),
+    () => 0,
+  ).finish()
+  expect(text).toBe('pulling a:1\nnothing was fetched: it is here already\n')
 })
 
 test.for([200, 80, 60, 40, 20, 10, 3, 1])('every line is shorter than %d columns', (columns) => {

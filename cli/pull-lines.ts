@@ -7,6 +7,8 @@ export interface PullLinesOptions {
   readonly rows: number
   readonly nowMs: number
   readonly elapsedMs: number
+  /** It has succeeded. */
+  readonly isDone: boolean
 }
 
 const LONGEST_BAR = 30
@@ -20,7 +22,8 @@ export function pullLines(meter: PullMeter, options: PullLinesOptions): string[]
   const layers = shownLayers(meter, Math.max(rows - 4, 1)).map((index) => layerLine(meter, index, options))
   const hidden = meter.layers.length - layers.length
   const more = hidden > 0 ? [`… and ${hidden} more`] : []
-  const total = meter.layers.length > 0 ? [totalLine(meter, options)] : []
+  const ended = options.isDone ? ['nothing was fetched: it is here already'] : []
+  const total = meter.layers.length > 0 ? [totalLine(meter, options)] : ended
   return [head, ...layers, ...more, ...total].map((line) => within(line, columns))
 }
 

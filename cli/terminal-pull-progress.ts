@@ -14,10 +14,12 @@ export function terminalPullProgress(
   const meter = new PullMeter()
   const startedMs = nowMs()
   const lines = new LiveLines(terminal)
+  let isDone = false
   const paint = (): void => {
     const { columns, rows } = terminal.size()
     const now = nowMs()
-    lines.show(pullLines(meter, { reference, columns, rows, nowMs: now, elapsedMs: now - startedMs }))
+    const elapsedMs = now - startedMs
+    lines.show(pullLines(meter, { reference, columns, rows, nowMs: now, elapsedMs, isDone }))
   }
   const timer = setInterval(paint, REPAINT_MS)
   const stopResizing = terminal.onResize(paint)
@@ -27,7 +29,10 @@ export function terminalPullProgress(
       meter.update(changed, nowMs())
       paint()
     },
-    finish: paint,
+    finish() {
+      isDone = true
+      paint()
+    },
     [Symbol.dispose]() {
       clearInterval(timer)
       stopResizing()
