@@ -67,7 +67,25 @@ test('the tar around a file is one for another reader', async () => {
           content: Buffer.concat(await Array.fromAsync(entry as AsyncIterable<Buffer>)),
         })
       }
-      expect(found).toEqual([{ name: path, type: 'file', mode: 0o644, uid: 0, content: Buffer.from(bytes) }])
+      const parents = path
+        .split('/')
+        .slice(0, -1)
+        .map((_, index) =>
+          path
+            .split('/')
+            .slice(0, index + 1)
+            .join('/'),
+        )
+      expect(found).toEqual([
+        ...parents.map((parent) => ({
+          name: `${parent}/`,
+          type: 'directory',
+          mode: 0o755,
+          uid: 0,
+          content: Buffer.of(),
+        })),
+        { name: path, type: 'file', mode: 0o644, uid: 0, content: Buffer.from(bytes) },
+      ])
     }),
     { numRuns: 50 },
   )

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { CriError } from '#lib/errors.ts'
+import { ARTIFACT_PREFIX } from './image-records.ts'
 import type { ArtifactBlob } from './manifest.ts'
 
 /** What an artifact's blob becomes in the store: a layer with one file, or with the files of a tar. */
@@ -45,7 +46,7 @@ export function artifactLayers(blobs: readonly ArtifactBlob[]): readonly Artifac
 
 function layerOf(blob: ArtifactBlob, form: LayerForm): ArtifactLayer {
   const hash = createHash('sha256').update(JSON.stringify([blob.digest, form]))
-  return { blob, form, diffId: `artifact:${hash.digest('hex')}` }
+  return { blob, form, diffId: `${ARTIFACT_PREFIX}${hash.digest('hex')}` }
 }
 
 /** Below the root of the volume, and not what overlayfs takes for the sign of a deletion. */

@@ -131,6 +131,10 @@ test('artifacts share what they have in common, and it goes with the last of the
   addArtifact('v2', [named('a', 'same'), named('b', 'two')])
   const ids = [await pull('v1'), await pull('v2')]
   expect(here(lab.root).layers).toHaveLength(3)
+  expect(await lab.images.upkeep.check({ deep: true, repair: true }, never)).toMatchObject({
+    problems: [],
+    layers: 3,
+  })
   for (const id of ids) await lab.images.store.remove(id)
   await lab.images.settled()
   expect(here(lab.root).layers).toEqual([])

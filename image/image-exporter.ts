@@ -45,6 +45,12 @@ export function imageExporter({
         `image ${reference} is not here: \`cri-ts images ls\` lists those that are`,
       )
     }
+    if (found?.artifactType !== undefined) {
+      throw new CriError(
+        'failed-precondition',
+        `image ${reference} is an OCI artifact (${found.artifactType}): only images are exported`,
+      )
+    }
     const names = isImageId(reference) ? [] : store.localNames(reference)
     const asked = names.filter((name) => stored.tags.includes(name))
     const { id, config, tags, diffIds } = stored

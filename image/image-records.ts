@@ -58,6 +58,8 @@ export interface StoredImage extends ImageNames {
 
 /** Before the diff id of what is no layer of any image, but was made to lie between some: see image-patches.ts. */
 export const PATCH_PREFIX = 'patch:'
+/** So begins the name, in the place of a diff id, of a layer that a blob of an artifact became: see artifact-layers.ts. */
+export const ARTIFACT_PREFIX = 'artifact:'
 
 /** Where a layer lies. */
 export interface LayerPlace {

@@ -4,7 +4,13 @@ import { join } from 'node:path'
 import { measureVerity } from '#linux/fs-verity.ts'
 import { namesIn } from '#linux/names-in.ts'
 import { parseImageConfig } from './image-config.ts'
-import { type ImageRecords, PATCH_PREFIX, type StoredImage, type StoredLayer } from './image-records.ts'
+import {
+  ARTIFACT_PREFIX,
+  type ImageRecords,
+  PATCH_PREFIX,
+  type StoredImage,
+  type StoredLayer,
+} from './image-records.ts'
 import { LayerChecker } from './layer-check.ts'
 import { headersFileOf } from './layer-headers.ts'
 import type { LayerStore } from './layer-store.ts'
@@ -26,7 +32,7 @@ export interface StoreCheck {
   readonly problems: readonly StoreProblem[]
   readonly layers: number
   readonly images: number
-  /** Diff ids of layers of which only the place was checked: an earlier version unpacked them. */
+  /** Diff ids of layers of which only the place was checked: an earlier version unpacked them, or they are an artifact's. */
   readonly unverified: readonly string[]
 }
 
@@ -92,6 +98,8 @@ async function checkLayer(
   // What was made to lie between the layers of an image has no tar that it came from.
   const isPatch = layer.diffId.startsWith(PATCH_PREFIX)
   if (wrong.length > 0 || checker === undefined || isPatch) return { problems: wrong }
+  // Its blob is no tar, or one whose digest nobody has told; the kernel has verified it where it is a file with fs-verity.
+  if (layer.diffId.startsWith(ARTIFACT_PREFIX)) return { problems: [], unknown: layer.verity === undefined }
   return await checker.check({ directory, headersFile: headersFileOf(directory), diffId: layer.diffId })
 }
 

@@ -132,3 +132,15 @@ test('a store that knew directories alone has its layers still', () => {
     rmSync(home, { recursive: true })
   }
 })
+
+test('what was found of signatures is kept as long as the image, and replaced under its name', () => {
+  using records = opened()
+  const kept = { policyFile: '/p', policyDigest: 'sha256:p', verifiedAtNs: '7' }
+  for (const evidence of ['{"a":1}', '{"a":2}'])
+    records.putSignatures('i1', { name: 'r/a@sha256:1', evidence, ...kept })
+  records.putSignatures('theirs', { name: 'r/b@sha256:2', evidence: '{}', ...kept })
+  expect(records.signatures('i1')).toEqual([{ name: 'r/a@sha256:1', evidence: '{"a":2}', ...kept }])
+  records.removeImage('i1')
+  expect(records.signatures('i1')).toEqual([])
+  expect(records.signatures('theirs')).toHaveLength(1)
+})
