@@ -35,6 +35,8 @@ const TOLERATED: readonly RegExp[] = [
   /ListMetricDescriptors is not implemented by this version of cri-ts/,
   // What the pods of the tests are there for.
   /"Error syncing pod, skipping" err="failed to \\"StartContainer\\" for \\"[\w-]+\\" with CrashLoopBackOff/,
+  /RegistryUnavailable: .*127\.0\.0\.1:1\/no\/such/,
+  /"Missing actuated pod level resource record" pod="unpullable-node"/,
 ]
 
 /** While the daemon is away or comes back, which tests of restarts bring about. */

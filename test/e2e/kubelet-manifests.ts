@@ -48,6 +48,10 @@ export function web(): Manifest {
   )
 }
 
+/** Nothing listens where its registry should be. */
+export const unpullable = (): Manifest =>
+  manifest('unpullable', SLEEP, { image: '127.0.0.1:1/no/such:1', imagePullPolicy: 'IfNotPresent' })
+
 /** A container for each kind of probe, none of which succeeds. */
 export function unwell(): Manifest {
   const atOnce = { ...every, failureThreshold: 1, terminationGracePeriodSeconds: 1 }

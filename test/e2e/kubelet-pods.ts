@@ -30,7 +30,7 @@ export interface ContainerState {
 }
 
 interface StateOf {
-  readonly waiting?: { readonly reason: string }
+  readonly waiting?: { readonly reason: string; readonly message?: string }
   readonly running?: { readonly startedAt: string }
   readonly terminated?: {
     readonly reason: string

@@ -3,10 +3,11 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { memoryCgroup } from './cgroup-driver.ts'
 import { HANDLERS } from './host.ts'
+import { failures } from './kubelet-failures.ts'
 import { kubeletCgroup, settingsOfKubelet } from './kubelet-host.ts'
 import * as manifests from './kubelet-manifests.ts'
 import { type Node, useNode } from './kubelet-node.ts'
-import { containerOf, isReady, type Manifest, type PodState } from './kubelet-pods.ts'
+import { isReady, type Manifest, type PodState } from './kubelet-pods.ts'
 import {
   aroundRotation,
   cgroupsNamed,
@@ -24,6 +25,7 @@ const pods = (evidence: string): readonly Manifest[] => [
   manifests.web(),
   manifests.unwell(),
   manifests.crash(),
+  manifests.unpullable(),
   manifests.hog(),
   manifests.limited(),
   manifests.hostNetwork(),
@@ -82,37 +84,6 @@ function webServer(node: () => Node): void {
       expect(readFileSync(`/proc/${pid}/mountinfo`, 'utf8')).toMatch(/ \/memory rw.* - tmpfs /)
       expect(readFileSync(`/proc/${pid}/root/memory/kept`, 'utf8')).toBe('one two\n')
     }
-  })
-}
-
-function failures(node: () => Node): void {
-  test.for(['exec', 'http', 'tcp'])(
-    'a container whose %s liveness probe fails is started again',
-    async (name) => {
-      const hasRestarted = (pod: PodState): boolean => (containerOf(pod, name)?.restartCount ?? 0) > 0
-      const pod = await node().kubelet.podThat('unwell', `${name} was started again`, hasRestarted)
-      expect(containerOf(pod, name)?.lastState.terminated).toMatchObject({ exitCode: 137, reason: 'Error' })
-    },
-  )
-
-  test('a container that crashes is started again, with a back-off', async () => {
-    const hasBackedOff = (pod: PodState): boolean => {
-      const { restartCount = 0, state } = containerOf(pod) ?? {}
-      return restartCount >= 2 && state?.waiting?.reason === 'CrashLoopBackOff'
-    }
-    const pod = await node().kubelet.podThat('crash', 'in its back-off', hasBackedOff)
-    expect(containerOf(pod)?.lastState.terminated).toMatchObject({
-      exitCode: 3,
-      reason: 'Error',
-      message: 'why\n',
-    })
-  })
-
-  test('a container beyond its memory limit is OOMKilled', async () => {
-    const hasEnded = (pod: PodState): boolean => containerOf(pod)?.state.terminated !== undefined
-    const pod = await node().kubelet.podThat('hog', 'ended', hasEnded)
-    expect(pod.status.phase).toBe('Failed')
-    expect(containerOf(pod)?.state.terminated).toMatchObject({ exitCode: 137, reason: 'OOMKilled' })
   })
 }
 
