@@ -57,6 +57,19 @@ describe('an image that was pulled with a signature', () => {
     expect(lab.registry.requests).toEqual([])
   })
 
+  test('may be used when it was signed anew for another policy, and is judged by what is here without the network', async () => {
+    const other = makeSigningKey()
+    await lab.requireKey({ keyPath: undefined, keyData: Buffer.from(other.publicPem).toString('base64') })
+    let isDown = true
+    lab.registry.misbehave(/./, ({ socket }, answer) => void (isDown ? socket?.destroy() : answer()), 100)
+    sign(other)
+    await expect(lab.admit(image.id)).rejects.toMatchObject(refused(/no key of the policy made it/))
+    isDown = false
+    await lab.admit(image.id)
+    isDown = true
+    await lab.admit(image.id)
+  })
+
   test('is refused when the policy was tightened, and the rule is named', async () => {
     const other = Buffer.from(makeSigningKey().publicPem).toString('base64')
     await lab.requireKey({ keyPath: undefined, keyData: other })

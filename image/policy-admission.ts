@@ -22,27 +22,47 @@ export interface ImageAdmissionOptions {
   readonly clock: Clock
 }
 
-/** The network is not needed but for an image that was pulled when no signature was wanted. */
+/** The network is needed only for an image that what is here of signatures does not do for. */
 export function imageAdmission({ policy, records, fetch, clock }: ImageAdmissionOptions): ImageAdmission {
-  /** What was kept under the name, or is there now; and whether that was kept by the same file in another state. */
-  async function evidenceOf(
-    image: ImageRecord,
-    name: string,
-    applied: AppliedPolicy,
-  ): Promise<{ readonly evidence: SignatureEvidence; readonly isNew: boolean }> {
-    const stored = records.signatures(image.id).find((each) => each.name === name)
-    const kept = stored && parseEvidence(stored.evidence)
-    if (stored !== undefined && kept !== undefined) {
-      return { evidence: kept, isNew: isOutdated(stored, applied) }
-    }
+  function fetchFor({ manifestDigest = '' }: ImageRecord, name: string): Promise<SignatureEvidence> {
     const reference = parseReference(name)
-    const digests = [reference.digest ?? '', image.manifestDigest ?? ''].filter((digest) => digest !== '')
+    return fetch(
+      reference,
+      [reference.digest ?? '', manifestDigest].filter((digest) => digest !== ''),
+    )
+  }
+
+  async function fresh(image: ImageRecord, name: string, applied: AppliedPolicy): Promise<SignatureEvidence> {
     try {
-      return { evidence: await fetch(reference, digests), isNew: true }
+      return await fetchFor(image, name)
     } catch (error) {
       throw refusal(
         `${name} was pulled when ${applied.file} wanted no signature of it, and none can be fetched now: ${describeError(error)}`,
       )
+    }
+  }
+
+  /** By what was kept under the name; if that does not do, it may have been signed anew since. */
+  async function checkName(image: ImageRecord, name: string, applied: AppliedPolicy): Promise<void> {
+    const keep = (evidence: SignatureEvidence): void =>
+      records.putSignatures(image.id, { ...storedForm(name, evidence, applied), verifiedAtNs: clock.nowNs() })
+    const stored = records.signatures(image.id).find((each) => each.name === name)
+    const kept = stored && parseEvidence(stored.evidence)
+    if (stored === undefined || kept === undefined) {
+      const evidence = await fresh(image, name, applied)
+      await applied.check(evidence)
+      keep(evidence)
+      return
+    }
+    try {
+      await applied.check(kept)
+      if (isOutdated(stored, applied)) keep(kept)
+    } catch (failure) {
+      const evidence = await fetchFor(image, name).catch(() => {
+        throw failure // Without the network it is judged by what is here.
+      })
+      await applied.check(evidence)
+      keep(evidence)
     }
   }
 
@@ -61,12 +81,7 @@ export function imageAdmission({ policy, records, fetch, clock }: ImageAdmission
         `${reference.tagged ?? reference.name} needs a signature by ${applied.file}, but came here from an archive that does not say which manifest it is of: pull it`,
       )
     }
-    await firstThatPasses(names, async (name) => {
-      const { evidence, isNew } = await evidenceOf(image, name, applied)
-      await applied.check(evidence)
-      if (!isNew) return
-      records.putSignatures(image.id, { ...storedForm(name, evidence, applied), verifiedAtNs: clock.nowNs() })
-    })
+    await firstThatPasses(names, (name) => checkName(image, name, applied))
   }
 
   return (image, said, namespace) =>
