@@ -1,6 +1,16 @@
-import { closeSync, constants as fsConstants, openSync, readSync, unlinkSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  constants as fsConstants,
+  fstatSync,
+  openSync,
+  readSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs'
 import { promisify } from 'node:util'
 import { constants, zstdCompress } from 'node:zlib'
+import { invalidArgument } from '#lib/errors.ts'
+import { readable } from '#linux/overlay-files.ts'
 import { fsPath } from './layer-tree.ts'
 
 /**
@@ -54,6 +64,7 @@ export class LayerHeaders implements Disposable {
   #framesBytes = 0
   #spillFd: number | undefined
   #spilledBytes = 0
+  #contentBytes = 0
   #isClosed = false
   readonly #replaced: ReplacedContent[] = []
 
@@ -75,13 +86,17 @@ export class LayerHeaders implements Disposable {
 
   /** All of a file's content comes next. Paths are relative to the layer, in latin1. */
   file(path: string, sizeBytes: number): void {
+    this.#contentBytes += sizeBytes
     this.#record(file, path, [sizeBytes])
   }
 
   /** Pieces of a file's content come next, with the holes between them left out. */
   sparse(path: string, sizeBytes: number, pieces: readonly { offset: number; sizeBytes: number }[]): void {
     this.#record(sparse, path, [sizeBytes])
-    for (const { offset, sizeBytes } of pieces) this.#record(piece, undefined, [offset, sizeBytes])
+    for (const { offset, sizeBytes } of pieces) {
+      this.#contentBytes += sizeBytes
+      this.#record(piece, undefined, [offset, sizeBytes])
+    }
   }
 
   /** Something else than a file or a directory was made. */
@@ -89,9 +104,12 @@ export class LayerHeaders implements Disposable {
     this.#record(node, path, [])
   }
 
-  /** Keeps a content which the layer is about to replace; `absolute` is its file, undefined of what is none. */
+  /**
+   * Keeps a content which the layer is about to replace; `absolute` is its file, undefined of what is none. Throws
+   * invalid-argument when that would be more than all contents so far: links and holes could make it any size.
+   */
   replaced(path: string, absolute: string | undefined): void {
-    const sizeBytes = absolute === undefined ? 0 : this.#spill(absolute)
+    const sizeBytes = absolute === undefined ? 0 : this.#spill(path, absolute)
     this.#replaced.push({ path, sizeBytes })
   }
 
@@ -160,14 +178,19 @@ export class LayerHeaders implements Disposable {
     this.#written.catch(() => {}) // `drained` and `finish` tell.
   }
 
-  #spill(absolute: string): number {
+  #spill(path: string, absolute: string): number {
     if (this.#spillFd === undefined) {
-      const path = `${this.#path}.replaced`
-      this.#spillFd = openSync(path, 'wx+', 0o600)
-      unlinkSync(path)
+      const spill = `${this.#path}.replaced`
+      this.#spillFd = openSync(spill, 'wx+', 0o600)
+      unlinkSync(spill)
     }
     const from = openSync(fsPath(absolute), fsConstants.O_RDONLY | fsConstants.O_NOFOLLOW)
     try {
+      if (this.#spilledBytes + fstatSync(from).size > this.#contentBytes) {
+        throw invalidArgument(
+          `${readable(path)} in the layer is replaced by another entry, and has more holes or links than that can go with`,
+        )
+      }
       const sizeBytes = copy(from, this.#spillFd, this.#spilledBytes)
       this.#spilledBytes += sizeBytes
       return sizeBytes

@@ -43,6 +43,8 @@ class LayerPatch {
   readonly #implied: ReadonlySet<string>
   /** Directories of the patch, and whose attributes each gets; undefined: those of a new one. */
   readonly #made = new Map<string, string | undefined>()
+  /** Directories in which the layer shows nothing of those below. */
+  readonly #hidden = new Map<string, boolean>()
   /** Where an implied directory really is. */
   readonly #moved = new Map<string, string>()
 
@@ -88,7 +90,9 @@ class LayerPatch {
   #isHiddenBelow(path: string): boolean {
     if (path === '') return false
     const parent = parentOf(path)
-    return isOpaque(this.#inLayer(parent)) || this.#isHiddenBelow(parent)
+    const known = this.#hidden.get(parent) ?? (isOpaque(this.#inLayer(parent)) || this.#isHiddenBelow(parent))
+    this.#hidden.set(parent, known)
+    return known
   }
 
   /** What the layer has in a directory goes to where the link leads that lies below in its place. */
@@ -161,15 +165,19 @@ class LayerPatch {
   #place(source: string, path: string): void {
     if (!this.#made.has(parentOf(path))) this.#makeParent(parentOf(path))
     const target = this.#inPatch(path)
+    if (this.#made.has(path)) this.#unmake(path)
     rmSync(fsPath(target), { recursive: true, force: true })
-    for (const made of this.#made.keys()) {
-      if (made === path || made.startsWith(`${path}/`)) this.#made.delete(made)
-    }
     try {
       linkSync(fsPath(source), fsPath(target))
     } catch (error) {
       if (!['EXDEV', 'EMLINK', 'EPERM'].includes(errnoOf(error) ?? '')) throw error
       copyTree(source, target)
+    }
+  }
+
+  #unmake(path: string): void {
+    for (const made of this.#made.keys()) {
+      if (made === path || made.startsWith(`${path}/`)) this.#made.delete(made)
     }
   }
 
