@@ -66,6 +66,7 @@ export async function openStore({
       localNames: registry.registries.localNames,
       slots: registry.slots,
       format: config.image.format,
+      maxLayerBytes: config.image.maxLayerBytes,
       isPinned: pinnedBy(config.image.pinnedImages),
       atStep: atImageStep,
       mountPoint: paths.rootfs,

@@ -2,6 +2,7 @@ import { resolve } from 'node:path'
 import { z } from 'zod'
 import { durationMs } from '#lib/duration.ts'
 import type { KeyPath } from '#lib/key-lines.ts'
+import { parseQuantity } from '#lib/quantity.ts'
 import { path, says } from './key-meta.ts'
 import { type TrustSettings, trustKeys, trustSettings } from './trust-schema.ts'
 
@@ -95,6 +96,16 @@ export const imageTable = z
           'a duration in h, m, s and ms such as "5m" or "90s", or "0"',
         ),
       ),
+    max_layer_size: z
+      .string()
+      .refine((value) => layerBytes(value) !== undefined)
+      .default('64Gi')
+      .meta(
+        says(
+          'How big a layer may be when it is uncompressed; the pull of a bigger one fails before it fills the disk (docs/decisions/0018).',
+          'a quantity such as "64Gi" or "500M", from 1 to "16Ti"',
+        ),
+      ),
     platforms: z
       .array(z.string().regex(PLATFORM))
       .default([])
@@ -116,6 +127,18 @@ export const imageTable = z
   })
   .prefault({})
 
+const LAYER_LIMIT_BYTES = 2n ** 44n
+
+/** Undefined for what is no size of a layer. */
+function layerBytes(text: string): number | undefined {
+  try {
+    const sizeBytes = parseQuantity(text)
+    return sizeBytes > 0n && sizeBytes <= LAYER_LIMIT_BYTES ? Number(sizeBytes) : undefined
+  } catch {
+    return undefined
+  }
+}
+
 /** What of the table [image] is set; paths are absolute and normal. */
 export interface ImageSettings {
   /** Undefined: /etc/containers/certs.d, else /etc/containerd/certs.d. */
@@ -132,6 +155,8 @@ export interface ImageSettings {
   readonly maxParallelDownloads: number
   /** 0: none. */
   readonly pullProgressTimeoutMs: number
+  /** Of an uncompressed layer. */
+  readonly maxLayerBytes: number
   /** Empty: this host's. */
   readonly platforms: readonly string[]
   readonly pinnedImages: readonly string[]
@@ -155,6 +180,7 @@ export const imageSettings = (file: z.infer<typeof imageTable>): ImageSettings =
   additionalStores: file.additional_stores.map((directory) => resolve(directory)),
   maxParallelDownloads: file.max_parallel_downloads,
   pullProgressTimeoutMs: durationMs(file.pull_progress_timeout) ?? 0,
+  maxLayerBytes: layerBytes(file.max_layer_size) ?? 0,
   platforms: file.platforms,
   pinnedImages: file.pinned_images,
 })

@@ -23,7 +23,7 @@ describe('what cannot be added leaves nothing', () => {
     ['damaged bytes', one, (bytes) => pieces(bytes.fill(0, 12, 20)), /blob cannot be decompressed/],
     ['a layer that leads out', hostile, pieces, /leads out of the layer/],
     ['a layer that is no tar', noTar, pieces, /broken tar header/],
-    ['a bomb', bomb, pieces, /larger than 1048576 bytes/],
+    ['a bomb', bomb, pieces, /larger than 1048576 bytes, which image.max_layer_size allows/],
   ])('%s', async ([, image, open, message]) => {
     await using lab = openImageLab({ limits: { sizeBytes: 1 << 20, entries: 1000 } })
     const { store } = lab.images

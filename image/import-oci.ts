@@ -89,7 +89,10 @@ async function imageOf(
       digest,
       sizeBytes,
       diffId: diffIds[index] ?? '',
-      open: async (signal) => archive.stream(blobName(digest), signal),
+      open: async (signal) => {
+        checkSize(archive, digest, sizeBytes)
+        return archive.stream(blobName(digest), signal)
+      },
     })),
   }
 }
@@ -138,6 +141,15 @@ async function readBlob(archive: Archive, { digest }: Descriptor): Promise<Buffe
   throw new CriError(
     'failed-precondition',
     `${blobName(digest)} in archive ${archive.path} has the digest ${found}: it was damaged`,
+  )
+}
+
+function checkSize(archive: Archive, digest: string, sizeBytes: number): void {
+  const found = archive.sizeOf(blobName(digest))
+  if (found === sizeBytes) return
+  throw new CriError(
+    'failed-precondition',
+    `${blobName(digest)} in archive ${archive.path} has ${found} bytes, its manifest says ${sizeBytes}: it was damaged`,
   )
 }
 

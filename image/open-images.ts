@@ -48,6 +48,8 @@ export interface ImagesOptions extends Pick<RootfsOptions, 'mountPoint' | 'userH
   /** Whether an image may be used; left out: any may. */
   readonly admit?: ImageAdmission
   readonly limits?: UntarLimits
+  /** Of an uncompressed layer, in place of that in `limits`. */
+  readonly maxLayerBytes?: number
   /** How many layers are fetched at once; 6 without. */
   readonly slots?: LayerSlots | undefined
   /** Called before each step by name: for tests that stop there. */
@@ -100,7 +102,7 @@ export function openImages(options: ImagesOptions): Images {
   const mounts = new LayerMounts({ directory: options.layerMountsDirectory, records, log })
   const layers = new LayerStore({
     ...{ root, records, pool, additional, trash, mounts, slots },
-    limits: options.limits ?? defaultLimits,
+    limits: limitsOf(options),
     format: options.format ?? 'overlay',
     mounts,
     atStep: options.atStep ?? (() => {}),
@@ -157,6 +159,14 @@ export function openImages(options: ImagesOptions): Images {
     },
   }
 }
+
+const limitsOf = ({
+  limits = defaultLimits,
+  maxLayerBytes = limits.sizeBytes,
+}: ImagesOptions): UntarLimits => ({
+  ...limits,
+  sizeBytes: maxLayerBytes,
+})
 
 /** Makes the directories and the records agree: the records decide, but for what is not there. */
 function sweepLayers({ root, records, log }: ImagesOptions, layers: LayerStore, trash: Trash): void {

@@ -94,7 +94,9 @@ function verifier(digest: string, limitBytes: number, what: string) {
     take(chunk: Uint8Array): Uint8Array {
       sizeBytes += chunk.byteLength
       if (sizeBytes > limitBytes)
-        throw invalidArgument(`the ${what} is larger than ${limitBytes} bytes, the limit`)
+        throw invalidArgument(
+          `the ${what} is larger than ${limitBytes} bytes, which image.max_layer_size allows`,
+        )
       hash.update(chunk)
       return chunk
     },
