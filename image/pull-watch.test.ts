@@ -52,8 +52,8 @@ test('a layer that comes slowly is waited for, however long it takes', async () 
 test('who takes the bytes slowly is waited for', async () => {
   using watch = new PullWatch(10, never)
   const chunks = async function* () {
-    yield Buffer.from('a')
-    yield Buffer.from('b')
+    yield [Buffer.from('a')]
+    yield [Buffer.from('b')]
   }
   for await (const _ of watch.chunks('it', chunks())) {
     const began = performance.now()

@@ -1,5 +1,6 @@
 import { performance } from 'node:perf_hooks'
 import { CriError } from '#lib/errors.ts'
+import type { Batch } from './registry-body.ts'
 
 /** How often within its time a watch looks: a pull is given up that much late at most. */
 const LOOKS = 10
@@ -39,13 +40,13 @@ export class PullWatch implements Disposable {
     }
   }
 
-  /** The same chunks, each of which is progress. */
-  async *chunks(what: string, chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  /** The same chunks one by one; what comes at once is progress. */
+  async *chunks(what: string, batches: AsyncIterable<Batch>): AsyncGenerator<Uint8Array> {
     let key = this.#wait(what)
     try {
-      for await (const chunk of chunks) {
+      for await (const batch of batches) {
         this.#came(key)
-        yield chunk
+        yield* batch
         key = this.#wait(what)
       }
     } finally {

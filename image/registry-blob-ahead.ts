@@ -1,11 +1,12 @@
 import type { BlobFetch, Span } from './registry-blob-fetch.ts'
+import type { Batch } from './registry-body.ts'
 
 /** What is larger than two of them is asked for in parts. */
 export const PART_BYTES = 4 << 20
 
 /** A part on its way before it is its turn. */
 interface Ahead {
-  readonly bytes: () => AsyncGenerator<Uint8Array>
+  readonly bytes: () => AsyncGenerator<Batch>
 }
 
 /**
@@ -43,7 +44,7 @@ export class PartsAhead implements Disposable {
   }
 
   /** The next part; undefined after the last. */
-  next(): AsyncGenerator<Uint8Array> | undefined {
+  next(): AsyncGenerator<Batch> | undefined {
     this.fill()
     return this.#queue.shift()?.bytes()
   }
@@ -68,13 +69,13 @@ export class PartsAhead implements Disposable {
   /** The slot is held until all of the part is taken. */
   #buffered(span: Span, slot: Disposable): Ahead {
     this.#slots.add(slot)
-    const chunks: Uint8Array[] = []
+    const batches: Batch[] = []
     let wake = (): void => {}
     let isDone = false
     const receive = async (): Promise<void> => {
       try {
-        for await (const chunk of this.#fetch.read(span, this.#signal)) {
-          chunks.push(chunk)
+        for await (const batch of this.#fetch.read(span, this.#signal)) {
+          batches.push(batch)
           wake()
         }
       } finally {
@@ -90,9 +91,9 @@ export class PartsAhead implements Disposable {
     }
     return {
       async *bytes() {
-        while (!isDone || chunks.length > 0) {
-          const chunk = chunks.shift()
-          if (chunk !== undefined) yield chunk
+        while (!isDone || batches.length > 0) {
+          const batch = batches.shift()
+          if (batch !== undefined) yield batch
           else {
             const { promise, resolve } = Promise.withResolvers<void>()
             wake = resolve

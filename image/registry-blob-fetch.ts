@@ -1,3 +1,4 @@
+import { type Batch, sizeOf } from './registry-body.ts'
 import { RegistryFailure, shownUrl } from './registry-failure.ts'
 import { pauseBeforeRetry, type RetryPolicy } from './registry-retry.ts'
 
@@ -17,7 +18,7 @@ export interface BlobPart {
   readonly offset: number
   /** False: the server sends all of the blob, whatever it is asked for. */
   readonly isRange: boolean
-  readonly bytes: AsyncIterable<Uint8Array>
+  readonly bytes: AsyncIterable<Batch>
 }
 
 /** Who cannot give the rest of a blob, and why. */
@@ -48,22 +49,21 @@ export class BlobFetch {
   }
 
   /** The span's bytes; `opened` is the answer to a request for them, where there is one already. */
-  async *read({ from, to }: Span, signal: AbortSignal, opened?: BlobPart): AsyncGenerator<Uint8Array> {
+  async *read({ from, to }: Span, signal: AbortSignal, opened?: BlobPart): AsyncGenerator<Batch> {
     const failures = new Map<object, number>()
     let part = opened
     for (let at = from; ; ) {
       const before = at
       part ??= await this.request.open({ from: at, to }, this.givenUp, signal)
       try {
-        for await (const chunk of this.#cut(part, { from: at, to })) {
-          at += chunk.length
-          yield chunk
+        for await (const batch of this.#cut(part, { from: at, to })) {
+          at += sizeOf(batch)
+          yield batch
         }
         return
       } catch (thrown) {
-        if (at >= to && thrown instanceof RegistryFailure && thrown.passing) return // All that was asked for came.
-        const count = at - before >= PROGRESS_BYTES ? 1 : (failures.get(part.source) ?? 0) + 1
-        failures.set(part.source, count)
+        if (at >= to && isPassing(thrown)) return // All that was asked for came.
+        const count = failuresInARow(failures, part.source, at - before)
         await this.#afterFailure(thrown, part.source, count, signal)
       }
       part = undefined
@@ -71,19 +71,19 @@ export class BlobFetch {
   }
 
   /** What of the part lies in the span; throws where it cannot be all of it. */
-  async *#cut(part: BlobPart, { from, to }: Span): AsyncGenerator<Uint8Array> {
+  async *#cut(part: BlobPart, span: Span): AsyncGenerator<Batch> {
     const { sizeBytes } = this.request
     let end = part.offset
-    for await (const chunk of part.bytes) {
+    for await (const batch of part.bytes) {
       const start = end
-      end += chunk.length
+      end += sizeOf(batch)
       if (end > sizeBytes) throw failure(part, `more than the ${sizeBytes} bytes of its manifest came`, false)
-      if (end <= from) continue
-      const within = start >= from && end <= to
-      yield within ? chunk : chunk.subarray(Math.max(0, from - start), to - start)
-      if (end >= to && to < sizeBytes) return
+      const within = start >= span.from && end <= span.to ? batch : cut(batch, start, span)
+      if (within.length > 0) yield within
+      // The end of a range comes by itself, and leaves the connection to the next.
+      if (isTooMuch(part, end, span, sizeBytes)) return
     }
-    if (end < to) throw failure(part, `it ended after ${end} of ${sizeBytes} bytes`, true)
+    if (end < span.to) throw failure(part, `it ended after ${end} of ${sizeBytes} bytes`, true)
   }
 
   /** Waits for another attempt, or gives the source up for this blob. */
@@ -99,3 +99,27 @@ export class BlobFetch {
 
 const failure = (part: BlobPart, why: string, passing: boolean) =>
   new RegistryFailure(`${shownUrl(part.url)}: ${why}`, { kind: 'unavailable', passing })
+
+/** What of a batch, which begins at `start`, lies in the span. */
+function cut(batch: Batch, start: number, { from, to }: Span): Batch {
+  let at = start
+  return batch.flatMap((chunk) => {
+    const begin = at
+    at += chunk.byteLength
+    const part = chunk.subarray(Math.max(0, from - begin), Math.max(0, to - begin))
+    return part.byteLength === 0 ? [] : [part]
+  })
+}
+
+/** One more of this source, but for what it gave since the last. */
+function failuresInARow(failures: Map<object, number>, source: object, receivedBytes: number): number {
+  const count = receivedBytes >= PROGRESS_BYTES ? 1 : (failures.get(source) ?? 0) + 1
+  failures.set(source, count)
+  return count
+}
+
+const isPassing = (thrown: unknown): boolean => thrown instanceof RegistryFailure && thrown.passing
+
+/** Whether more comes than was asked for. */
+const isTooMuch = ({ isRange }: BlobPart, end: number, { to }: Span, sizeBytes: number): boolean =>
+  end > to || (end === to && !isRange && end < sizeBytes)

@@ -1,12 +1,13 @@
 import { PART_BYTES, PartsAhead } from './registry-blob-ahead.ts'
 import { BlobFetch, type BlobRequest } from './registry-blob-fetch.ts'
+import { type Batch, sizeOf } from './registry-body.ts'
 
 /**
  * A blob's bytes, once each and in order, however often a connection breaks off. A big one comes in parts: the next
  * is asked for while one comes, and where the network is slower than who takes the bytes several come at once.
  * Throws what `open` throws when nobody is left.
  */
-export async function* readBlob(request: BlobRequest, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+export async function* readBlob(request: BlobRequest, signal: AbortSignal): AsyncGenerator<Batch> {
   const { sizeBytes, open, onReceived } = request
   const fetch = new BlobFetch(request)
   const isSplit = sizeBytes > 2 * PART_BYTES
@@ -14,16 +15,16 @@ export async function* readBlob(request: BlobRequest, signal: AbortSignal): Asyn
   const first = await open(beginning, fetch.givenUp, signal)
   const span = first.isRange ? beginning : { from: 0, to: sizeBytes }
   using ahead = new PartsAhead(fetch, span.to, signal)
-  let bytes: AsyncGenerator<Uint8Array> | undefined = fetch.read(span, signal, first)
+  let bytes: AsyncGenerator<Batch> | undefined = fetch.read(span, signal, first)
   let received = 0
   while (bytes !== undefined) {
     const pace = new Pace()
     ahead.fill()
-    for await (const chunk of bytes) {
+    for await (const batch of bytes) {
       pace.came()
-      received += chunk.length
+      received += sizeOf(batch)
       onReceived(received)
-      yield chunk
+      yield batch
       pace.taken()
     }
     ahead.isWorthwhile = pace.waitedLonger
@@ -31,7 +32,7 @@ export async function* readBlob(request: BlobRequest, signal: AbortSignal): Asyn
   }
 }
 
-/** Whether the chunks or their taker were waited for longer. */
+/** Whether the bytes or their taker were waited for longer. */
 class Pace {
   #waitedMs = 0
   #lastMs = performance.now()

@@ -4,6 +4,7 @@ import { AuthSession, type PullAuth } from './auth-session.ts'
 import { readToken, type TokenRequest, tokenHttpRequest } from './auth-token.ts'
 import type { RegistryObserver } from './pull-metrics.ts'
 import type { Reference } from './reference.ts'
+import type { Batch } from './registry-body.ts'
 import { isOwnHost, type RegistryEndpoint } from './registry-endpoint.ts'
 import { RegistryFailure, shownUrl } from './registry-failure.ts'
 import {
@@ -119,7 +120,7 @@ export class RegistryClient implements Disposable {
     }
   }
 
-  read(response: HttpResponse, signal: AbortSignal): AsyncIterable<Uint8Array> {
+  read(response: HttpResponse, signal: AbortSignal): AsyncIterable<Batch> {
     return this.#connections.read(response, signal)
   }
 

@@ -7,6 +7,7 @@ import {
 } from 'node:http'
 import { Agent as HttpsAgent, request as requestHttps } from 'node:https'
 import { CriError } from '#lib/errors.ts'
+import { type Batch, batchesOf, sizeOf } from './registry-body.ts'
 import { isLoopback, type RegistryEndpoint } from './registry-endpoint.ts'
 import { connectionFailure, mayBePlainHttp, RegistryFailure, shownUrl } from './registry-failure.ts'
 import { headersFor, redirectOf } from './registry-redirect.ts'
@@ -76,28 +77,18 @@ export class RegistryConnections implements Disposable {
   }
 
   /** The body's chunks, in time: a consumer may be slow, a server may not. */
-  async *read(response: HttpResponse, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-    const { body, url } = response
+  async *read({ body, url }: HttpResponse, signal: AbortSignal): AsyncGenerator<Batch> {
     const { stallMs } = this.#timeouts
-    const stalled = () => {
-      body.destroy(
-        new RegistryFailure(`${shownUrl(url)}: no byte came for ${stallMs / 1000} s`, {
-          kind: 'unavailable',
-          passing: true,
-        }),
-      )
+    const waiting = () => {
+      const why = `${shownUrl(url)}: no byte came for ${stallMs / 1000} s`
+      const stalled = () => body.destroy(new RegistryFailure(why, { kind: 'unavailable', passing: true }))
+      const timer = setTimeout(stalled, stallMs)
+      return () => clearTimeout(timer)
     }
-    let timer = setTimeout(stalled, stallMs)
     try {
-      for await (const chunk of body as AsyncIterable<Uint8Array>) {
-        clearTimeout(timer)
-        yield chunk
-        timer = setTimeout(stalled, stallMs)
-      }
+      yield* batchesOf(body, waiting)
     } catch (thrown) {
       throw this.#explain(thrown, url, signal)
-    } finally {
-      clearTimeout(timer)
     }
   }
 
@@ -105,8 +96,8 @@ export class RegistryConnections implements Disposable {
   async readAll(response: HttpResponse, limitBytes: number, signal: AbortSignal): Promise<Buffer> {
     const chunks: Uint8Array[] = []
     let sizeBytes = 0
-    for await (const chunk of this.read(response, signal)) {
-      sizeBytes += chunk.length
+    for await (const batch of this.read(response, signal)) {
+      sizeBytes += sizeOf(batch)
       if (sizeBytes > limitBytes) {
         throw new RegistryFailure(
           `${shownUrl(response.url)}: the answer is longer than ${limitBytes} bytes`,
@@ -115,7 +106,7 @@ export class RegistryConnections implements Disposable {
           },
         )
       }
-      chunks.push(chunk)
+      chunks.push(...batch)
     }
     return Buffer.concat(chunks)
   }

@@ -10,6 +10,7 @@ import type { Registries } from './registries.ts'
 import { readBlob } from './registry-blob.ts'
 import type { BlobRequest, Span } from './registry-blob-fetch.ts'
 import { BlobParts } from './registry-blob-part.ts'
+import type { Batch } from './registry-body.ts'
 import type { RegistryBreaker } from './registry-breaker.ts'
 import { RegistryChain } from './registry-chain.ts'
 import { RegistryClient, type RegistryClientOptions } from './registry-client.ts'
@@ -119,7 +120,7 @@ export class RegistrySession implements Disposable {
     blob: Descriptor,
     signal: AbortSignal,
     onReceived: (receivedBytes: number) => void = () => {},
-  ): AsyncGenerator<Uint8Array> {
+  ): AsyncGenerator<Batch> {
     const { retries, observer, slots } = this.#options
     let host = ''
     const parts = new Map<RegistryClient, BlobParts>()

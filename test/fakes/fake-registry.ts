@@ -42,6 +42,8 @@ export class FakeRegistry implements AsyncDisposable {
   auth: FakeAuth | undefined
   /** False: it sends the whole blob; refused: it answers 416; wrong: it sends another range than it is asked for. */
   ranges: boolean | 'refused' | 'wrong' = true
+  /** How many were made to it. */
+  connections = 0
   readonly #server: Server
   readonly #blobs = new Map<string, Buffer>()
   readonly #manifests = new Map<string, Manifest>()
@@ -50,6 +52,9 @@ export class FakeRegistry implements AsyncDisposable {
 
   private constructor() {
     this.#server = createServer((request, response) => void this.#serve(request, response))
+    this.#server.on('connection', () => {
+      this.connections += 1
+    })
   }
 
   static async start(): Promise<FakeRegistry> {
