@@ -4,8 +4,9 @@ import { readable } from '#linux/overlay-files.ts'
 import { checkOwner, isHostsOwn } from './entry-attributes.ts'
 import { type BlobOutput, ErofsBlob } from './erofs-blob.ts'
 import { deviceNumber, type Inode, writeInode, XATTR_LIMIT_BYTES, xattrsOf } from './erofs-format.ts'
-import { type ErofsDirectory, ErofsTree } from './erofs-tree.ts'
-import { componentsOf, layerName } from './layer-path.ts'
+import { type ErofsDirectory, ErofsTree, pathOf } from './erofs-tree.ts'
+import type { LayerGaps } from './layer-gaps.ts'
+import { childOf, componentsOf, layerName, parentOf } from './layer-path.ts'
 import type { LayerUsage } from './layer-writer.ts'
 import type { TarEntry, TarEntryType } from './tar-entry.ts'
 import type { TarHandler } from './tar-reader.ts'
@@ -28,6 +29,8 @@ export class ErofsLayerWriter implements TarHandler, Disposable {
   readonly #blob: ErofsBlob
   readonly #tree = new ErofsTree()
   readonly #entryLimit: number
+  /** Hard links to what only a layer below may have: from where to what. */
+  readonly #foreign = new Map<string, string>()
   #entries = 0
 
   constructor(output: BlobOutput, entryLimit: number) {
@@ -62,9 +65,9 @@ export class ErofsLayerWriter implements TarHandler, Disposable {
   end(): void {}
 
   /** After the last byte. */
-  finish(diffId: string): LayerUsage {
+  finish(diffId: string): LayerUsage & { readonly gaps: LayerGaps } {
     const uuid = Buffer.from(diffId.replace(/^\w+:/, ''), 'hex')
-    return { usedBytes: this.#blob.finish(this.#tree, uuid), usedInodes: 1 }
+    return { usedBytes: this.#blob.finish(this.#tree, uuid), usedInodes: 1, gaps: this.#gaps() }
   }
 
   [Symbol.dispose](): void {
@@ -80,12 +83,18 @@ export class ErofsLayerWriter implements TarHandler, Disposable {
     const there = parent.children.get(name)
     const directory = there === undefined ? undefined : this.#tree.directoryOf(there)
     // It hides what lies below, not what this layer has itself, in whichever order they come.
-    if (directory !== undefined) directory.isOpaque = true
+    if (directory !== undefined) {
+      directory.isOpaque = true
+      directory.isFresh = true
+    }
     if (there === undefined) this.#tree.put(parent, name, this.#tree.inodes.add(whiteout))
   }
 
   #make(parent: ErofsDirectory, name: string, entry: TarEntry, dataAt: number): void {
     const { inodes } = this.#tree
+    if (entry.type !== 'hard-link' && this.#foreign.size > 0) {
+      this.#foreign.delete(childOf(pathOf(parent), name))
+    }
     if (entry.type === 'directory') this.#describe(this.#tree.makeDirectory(parent, name), entry)
     else if (entry.type === 'hard-link') this.#link(parent, name, entry)
     else {
@@ -101,26 +110,55 @@ export class ErofsLayerWriter implements TarHandler, Disposable {
     return type === 'character-device' || type === 'block-device' ? deviceNumber(major, minor) : 0
   }
 
-  #describe({ inode }: ErofsDirectory, entry: TarEntry): void {
+  #describe(directory: ErofsDirectory, entry: TarEntry): void {
+    const { inode } = directory
+    directory.isDescribed = true
     writeInode(this.#tree.inodes.at(inode), inodeOf(entry, 'directory'))
     this.#setXattrs(inode, entry)
   }
 
   #link(parent: ErofsDirectory, name: string, entry: TarEntry): void {
     const components = componentsOf(entry.linkName)
-    const targetParent = this.#tree.directory(components.slice(0, -1))
-    const target = components.at(-1) ?? ''
+    const path = childOf(pathOf(parent), name)
+    const targetParent = this.#tree.find(components.slice(0, -1))
+    const target = components.at(-1)
     if (targetParent === parent && target === name) return
-    const inode = targetParent.children.get(target)
-    const isFile =
-      inode !== undefined && this.#tree.directoryOf(inode) === undefined && !this.#tree.isWhiteout(inode)
-    if (!isFile) {
-      throw invalidArgument(
-        `${readable(entry.name)} is a hard link to ${readable(entry.linkName)}, which is not a file of the same layer: rebuild the image so that the layer has the file too`,
-      )
+    const inode = target === undefined ? this.#tree.root.inode : targetParent?.children.get(target)
+    if (targetParent === undefined || inode === undefined) {
+      const targetPath = targetParent === undefined ? '' : childOf(pathOf(targetParent), target ?? '')
+      const known = this.#foreign.get(targetPath) ?? components.join('/')
+      this.#tree.remove(parent, name)
+      this.#tree.account(path.length + known.length)
+      this.#foreign.set(path, known)
+      return
     }
+    this.#foreign.delete(path)
+    this.#checkTarget(inode, targetParent, path, entry)
     this.#tree.inodes.addLinks(inode, 1) // First: it may be the only link of what it takes the place of.
     this.#tree.put(parent, name, inode)
+  }
+
+  #checkTarget(inode: number, targetParent: ErofsDirectory, path: string, entry: TarEntry): void {
+    if (this.#tree.directoryOf(inode) !== undefined || this.#tree.isWhiteout(inode)) {
+      throw invalidArgument(
+        `${readable(entry.name)} is a hard link to ${readable(entry.linkName)}, which is no file: rebuild the image`,
+      )
+    }
+    // It would go with the directory that the link takes the place of.
+    if (`${pathOf(targetParent)}/`.startsWith(`${path}/`)) {
+      throw invalidArgument(`${readable(entry.name).slice(0, 200)} in the layer cannot be made`)
+    }
+  }
+
+  #gaps(): LayerGaps {
+    const links = [...this.#foreign].filter(
+      ([path]) =>
+        this.#tree.directoryAt(parentOf(path)) !== undefined && this.#tree.directoryAt(path) === undefined,
+    )
+    return {
+      implied: [...this.#tree.implied()],
+      links: links.map(([path, target]) => ({ path, target })),
+    }
   }
 
   #setXattrs(inode: number, entry: TarEntry): void {
@@ -140,6 +178,7 @@ export class ErofsLayerWriter implements TarHandler, Disposable {
         `${readable(entry.name)} has more than ${XATTR_LIMIT_BYTES} bytes of extended attributes`,
       )
     }
+    for (const [name, value] of kept) this.#tree.account(name.length + value.length)
     this.#tree.inodes.xattrs.set(inode, kept)
   }
 }

@@ -40,9 +40,9 @@ test('a store of files gives containers the files of an image, and one mount of 
   await using lab = openImageLab({ format: 'erofs' })
   const { store, rootfs } = lab.images
   const id = await store.add(imageSource(image), never)
-  expect(
-    readdirSync(join(lab.root, 'layers')).map((name) => statSync(join(lab.root, 'layers', name)).isFile()),
-  ).toEqual([true, true])
+  const isFile = (name: string): boolean => statSync(join(lab.root, 'layers', name)).isFile()
+  expect(['1', '2'].map(isFile)).toEqual([true, true])
+  await lab.images.settled()
   expect(mounted(lab)).toEqual([])
   const first = await rootfs.mount('c1', id)
   const second = await rootfs.mount('c2', id)
@@ -105,6 +105,27 @@ test('a store may have layers of both formats in one image: each stays what it w
   expectFiles(await lab.images.rootfs.mount('c1', id))
 })
 
+test('what a layer leaves open is taken from those below: attributes of a directory, and the file of a hard link', async () => {
+  await using lab = openImageLab({ format: 'erofs' })
+  const below: readonly TarFile[] = [
+    { name: 'tmp/', type: 'directory', mode: 0o1777, uid: 7 },
+    { name: 'tmp/old', content: 'old' },
+  ]
+  const implying: readonly TarFile[] = [
+    { name: 'tmp/new', content: 'new' },
+    { name: 'hard', type: 'link', linkName: 'tmp/old' },
+  ]
+  const layered = buildImage({ layers: [below, implying] })
+  const id = await lab.images.store.add(imageSource(layered), never)
+  const root = await lab.images.rootfs.mount('c1', id)
+  expect(statSync(join(root, 'tmp'))).toMatchObject({ mode: 0o041777, uid: 7 })
+  expect(readdirSync(join(root, 'tmp'))).toEqual(['new', 'old'])
+  expect(readFileSync(join(root, 'hard'), 'utf8')).toBe('old')
+  await lab.images.settled()
+  expect(readdirSync(lab.layerMounts)).toEqual(mounted(lab))
+  expect(mounted(lab)).toHaveLength(2)
+})
+
 test('image volumes are mounted from files', async () => {
   await using lab = openImageLab({ format: 'erofs' })
   const id = await lab.images.store.add(imageSource(image), never)
@@ -122,6 +143,7 @@ test('a layer that cannot be mounted is named, and nothing is left behind', asyn
   await expect(lab.images.rootfs.mount('c1', id)).rejects.toThrow(
     /^layer sha256:\w+: .*layers\/1 cannot be mounted as EROFS$/,
   )
+  await lab.images.settled()
   expect(readdirSync(lab.layerMounts)).toEqual([])
 })
 

@@ -3,9 +3,13 @@ import { invalidArgument } from '#lib/errors.ts'
 import { readable } from '#linux/overlay-files.ts'
 import { type Inode, NAME_LIMIT_BYTES } from './erofs-format.ts'
 import { ErofsInodes } from './erofs-inodes.ts'
+import { childOf } from './layer-path.ts'
 
 const { S_IFMT, S_IFDIR, S_IFLNK, S_IFCHR } = constants
 const LINK_LIMIT = 40
+/** Names and attributes that are kept in memory until the end, and what each name costs besides: hostile ones would fill it. */
+const KEPT_LIMIT_BYTES = 192 << 20
+const NAME_COST_BYTES = 72
 
 export interface ErofsDirectory {
   readonly inode: number
@@ -16,6 +20,10 @@ export interface ErofsDirectory {
   readonly children: Map<string, number>
   /** The layers below show nothing in it. */
   isOpaque: boolean
+  /** An entry says its attributes. */
+  isDescribed: boolean
+  /** It takes the place of what lies below. */
+  isFresh: boolean
 }
 
 /**
@@ -28,6 +36,7 @@ export class ErofsTree {
   readonly #directories = new Map<number, ErofsDirectory>()
   /** What a parent as it was named really is. */
   readonly #resolved = new Map<string, ErofsDirectory>()
+  #keptBytes = 0
 
   constructor() {
     this.root = this.#newDirectory(undefined, '')
@@ -43,9 +52,40 @@ export class ErofsTree {
     const name = components.join('/')
     const known = this.#resolved.get(name)
     if (known !== undefined) return known
-    const found = this.#walk(components)
+    const found = this.#walk(components, (parent, step) => this.#enter(parent, step)) ?? this.root
+    this.account(name.length + NAME_COST_BYTES)
     this.#resolved.set(name, found)
     return found
+  }
+
+  /** The same of a directory that is there; nothing is made. */
+  find(components: readonly string[]): ErofsDirectory | undefined {
+    return this.#walk(components, (parent, step) => this.#directories.get(parent.children.get(step) ?? -1))
+  }
+
+  /** The directory at that very path, if it is one. */
+  directoryAt(path: string): ErofsDirectory | undefined {
+    let found: ErofsDirectory | undefined = this.root
+    for (const step of path.split('/').filter(isStep)) {
+      found = this.#directories.get(found?.children.get(step) ?? -1)
+    }
+    return found
+  }
+
+  /** Directories that entries only imply, whose attributes are those that lie below. */
+  *implied(): Generator<string> {
+    for (const directory of this.#directories.values()) {
+      if (!directory.isDescribed && !directory.isFresh) yield pathOf(directory)
+    }
+  }
+
+  account(sizeBytes: number): void {
+    this.#keptBytes += sizeBytes
+    if (this.#keptBytes > KEPT_LIMIT_BYTES) {
+      throw invalidArgument(
+        `the names and attributes of the layer's files take more than ${KEPT_LIMIT_BYTES >> 20} MiB`,
+      )
+    }
   }
 
   /** Makes a directory of that name, or takes the one that is there. */
@@ -67,9 +107,16 @@ export class ErofsTree {
         `the name ${readable(name).slice(0, 40)}… in the layer is longer than ${NAME_LIMIT_BYTES} bytes`,
       )
     }
+    this.remove(parent, name)
+    this.account(name.length + NAME_COST_BYTES)
+    parent.children.set(name, inode)
+  }
+
+  /** What is not there is fine. */
+  remove(parent: ErofsDirectory, name: string): void {
     const there = parent.children.get(name)
     if (there !== undefined) this.#unlink(there)
-    parent.children.set(name, inode)
+    parent.children.delete(name)
   }
 
   /** Overlayfs's mark of a file that is hidden: a character device 0:0. */
@@ -80,31 +127,37 @@ export class ErofsTree {
 
   #newDirectory(parent: ErofsDirectory | undefined, name: string): ErofsDirectory {
     const inode = this.inodes.add(plainDirectory)
-    const directory = { inode, parent, name, children: new Map<string, number>(), isOpaque: false }
+    const children = new Map<string, number>()
+    const marks = { isOpaque: false, isDescribed: false, isFresh: false }
+    const directory: ErofsDirectory = { inode, parent, name, children, ...marks }
     this.#directories.set(inode, directory)
     return directory
   }
 
-  #walk(components: readonly string[]): ErofsDirectory {
+  #walk(
+    components: readonly string[],
+    enter: (parent: ErofsDirectory, name: string) => ErofsDirectory | undefined,
+  ): ErofsDirectory | undefined {
     const pending = [...components].reverse()
     let directory = this.root
-    let links = 0
+    const follow = linkCounter(components)
     for (let name = pending.pop(); name !== undefined; name = pending.pop()) {
-      if (name === '..') {
-        directory = directory.parent ?? this.root
-        continue
-      }
       const target = this.#targetOf(directory, name)
       if (target === undefined) {
-        directory = this.#enter(directory, name)
+        const next = name === '..' ? this.#above(directory) : enter(directory, name)
+        if (next === undefined) return undefined
+        directory = next
         continue
       }
-      links += 1
-      if (links > LINK_LIMIT) throw invalidArgument(`too many links in ${readable(components.join('/'))}`)
+      follow()
       if (target.startsWith('/')) directory = this.root
       pending.push(...target.split('/').filter(isStep).reverse())
     }
     return directory
+  }
+
+  #above({ parent }: ErofsDirectory): ErofsDirectory {
+    return parent ?? this.root
   }
 
   /** Where the link of that name leads; undefined when it is none. */
@@ -118,10 +171,12 @@ export class ErofsTree {
     const there = parent.children.get(name)
     const isDirectory = there === undefined || this.#directories.has(there)
     if (!isDirectory && !this.isWhiteout(there)) {
-      const path = pathOf(parent, name)
+      const path = childOf(pathOf(parent), name)
       throw invalidArgument(`${readable(path)} is a file of the layer, and a directory of it too`)
     }
-    return this.makeDirectory(parent, name)
+    const entered = this.makeDirectory(parent, name)
+    if (!isDirectory) entered.isFresh = true
+    return entered
   }
 
   #unlink(inode: number): void {
@@ -140,8 +195,17 @@ const plainDirectory: Inode = {
   ...{ mode: S_IFDIR | 0o755, uid: 0, gid: 0, seconds: 0, nanoseconds: 0, sizeBytes: 0 },
 }
 
-function pathOf({ parent, name: own }: ErofsDirectory, name: string): string {
-  return parent === undefined ? name : `${pathOf(parent, own)}/${name}`
+/** From the layer's root, '' for that itself. */
+export function pathOf({ parent, name }: ErofsDirectory): string {
+  return parent === undefined ? '' : childOf(pathOf(parent), name)
+}
+
+function linkCounter(components: readonly string[]): () => void {
+  let links = 0
+  return () => {
+    links += 1
+    if (links > LINK_LIMIT) throw invalidArgument(`too many links in ${readable(components.join('/'))}`)
+  }
 }
 
 const isStep = (component: string): boolean => component !== '' && component !== '.'

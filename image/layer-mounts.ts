@@ -62,6 +62,20 @@ export class LayerMounts {
     return place
   }
 
+  /** Where the files of a blob that is no layer yet are seen, until it is disposed. */
+  temporary(file: string): Disposable & { readonly path: string } {
+    const path = join(this.#options.directory, `.new-${this.#count}`)
+    this.#count += 1
+    mkdirSync(path, { mode: 0o700 })
+    try {
+      mountErofs(file, path)
+    } catch (error) {
+      removeMountPoint(path)
+      throw error
+    }
+    return { path, [Symbol.dispose]: () => this.#unmount(path) }
+  }
+
   /** Until it is disposed the layer stays, whatever the records say. */
   hold(layerNumber: number): Disposable {
     this.#held.set(layerNumber, (this.#held.get(layerNumber) ?? 0) + 1)

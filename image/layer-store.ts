@@ -131,14 +131,16 @@ export class LayerStore {
     adopted: readonly StoredLayer[],
     commit: (patches: ImagePatches) => Promise<void>,
   ): Promise<void> {
-    const { records, format } = this.#options
-    // A layer that is to be mounted first shows nothing yet.
-    if (format === 'erofs' && own.length > 0) return await commit({ stack: diffIds, made: [] })
+    const { records, mounts } = this.#options
+    using held = new DisposableStack()
+    const seenOf = ({ layer, from }: PlacedLayer): string =>
+      layer.format === 'erofs' ? held.use(mounts.temporary(from)).path : from
     const layers = diffIds.map((diffId): LayerOfImage => {
       const fresh = own.find(({ layer }) => layer.diffId === diffId)
-      if (fresh !== undefined) return { diffId, directory: fresh.from, gaps: fresh.layer.gaps }
+      if (fresh !== undefined) return { diffId, directory: seenOf(fresh), gaps: fresh.layer.gaps }
       const layer = adopted.find((each) => each.diffId === diffId) ?? records.layer(diffId)
       if (layer === undefined) throw new Error(`layer ${diffId} is committed without a record`)
+      held.use(mounts.hold(layer.number))
       return { diffId, directory: this.lowerDirectory(layer), gaps: records.layerGaps(layer.number) }
     })
     await withPatches(layers, commit, {
