@@ -26,6 +26,8 @@ export interface HeadersReader extends Disposable {
 }
 
 const { verbatim, file, sparse, piece, node, footerBytes, mark } = headersFormat
+/** Nothing that leads out of a layer was ever written down. */
+const NO_PATH = /\0|^\/|(?:^|\/)\.\.(?:\/|$)/
 const indexSchema = z.array(z.object({ path: z.string(), sizeBytes: z.int().nonnegative() }))
 
 /** Throws not-found when the file is not there, failed-precondition when it is damaged. */
@@ -133,6 +135,7 @@ function namedAt(bytes: Buffer, at: number, kind: number) {
   const end = kind === node ? pathEnd : pathEnd + 6
   if (end > bytes.length) return undefined
   const path = bytes.toString('latin1', at + 3, pathEnd)
+  if (NO_PATH.test(path)) throw new CriError('failed-precondition', "a path in a layer's headers is damaged")
   if (kind === node) return { record: { kind: 'node', path } as const, end }
   const sizeBytes = bytes.readUIntBE(pathEnd, 6)
   return { record: { kind: kind === file ? 'file' : 'sparse', path, sizeBytes } as const, end }

@@ -47,15 +47,18 @@ export interface ReplacedContent {
 
 const compress = promisify(zstdCompress)
 const fastest = { params: { [constants.ZSTD_c_compressionLevel]: 1 } }
-const BATCH_BYTES = 1 << 20
-const BATCHES_AHEAD = 4
+/** Small enough for the processor's cache; each is a frame. */
+const BATCH_BYTES = 256 << 10
+const BATCHES_AHEAD = 16
 const { verbatim, file, sparse, piece, node, footerBytes, mark } = headersFormat
 
 /** Writes such a file while its layer is unpacked. It is compressed by threads of their own meanwhile. */
 export class LayerHeaders implements Disposable {
   readonly #path: string
   readonly #fd: number
-  #batch = Buffer.allocUnsafe(BATCH_BYTES)
+  #batch: Buffer = Buffer.allocUnsafe(BATCH_BYTES)
+  /** Batches to be used again. */
+  readonly #spare: Buffer[] = []
   #length = 0
   /** Where the length of the verbatim bytes is to stand that are being taken. */
   #runAt: number | undefined
@@ -165,11 +168,13 @@ export class LayerHeaders implements Disposable {
   #flush(): void {
     this.#endRun()
     if (this.#length === 0) return
-    const frame = compress(this.#batch.subarray(0, this.#length), fastest)
-    this.#batch = Buffer.allocUnsafe(BATCH_BYTES)
+    const batch = this.#batch
+    const frame = compress(batch.subarray(0, this.#length), fastest)
+    this.#batch = this.#spare.pop() ?? Buffer.allocUnsafe(BATCH_BYTES)
     this.#length = 0
     this.#ahead += 1
     this.#written = Promise.all([frame, this.#written]).then(([compressed]) => {
+      this.#spare.push(batch)
       if (this.#isClosed) return
       writeAll(this.#fd, compressed, this.#framesBytes)
       this.#framesBytes += compressed.length

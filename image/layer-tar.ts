@@ -121,7 +121,7 @@ function openFile(base: string, { path, sizeBytes }: FileRecord): OpenFile {
   try {
     fd = openSync(fsPath(`${base}/${path}`), O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
   } catch (cause) {
-    if (!['ENOENT', 'ENOTDIR', 'ELOOP', 'ENXIO'].includes(errnoOf(cause) ?? '')) throw cause
+    if (!['ENOENT', 'ENOTDIR', 'ELOOP', 'ENXIO', 'ENAMETOOLONG'].includes(errnoOf(cause) ?? '')) throw cause
     throw damaged(path, 'is gone')
   }
   const stat = fstatSync(fd)
