@@ -11,6 +11,7 @@ import {
   writeSync,
 } from 'node:fs'
 import { errnoOf, invalidArgument } from '#lib/errors.ts'
+import { EarlyWriteback } from '#linux/early-writeback.ts'
 import { makedev } from '#linux/libc.ts'
 import { makeNode, readable, setTimesOfFile } from '#linux/overlay-files.ts'
 import { checkOwner, setAttributes, setXattrs } from './entry-attributes.ts'
@@ -61,6 +62,7 @@ export class LayerWriter implements TarHandler, Disposable {
   #usedBytes = 0
   #usedInodes = 0
   #file: OpenFile | undefined
+  readonly #writeback = new EarlyWriteback()
 
   /** `headers` gets what the directory does not say of the tar. */
   constructor(directory: string, entryLimit: number, headers?: LayerHeaders) {
@@ -103,6 +105,7 @@ export class LayerWriter implements TarHandler, Disposable {
     const { fd, pieces } = this.#file
     if (pieces === undefined) for (let at = 0; at < chunk.length; ) at += writeSync(fd, chunk, at)
     else pieces.write(fd, chunk)
+    if (pieces === undefined) this.#writeback.wrote(fd, chunk.length)
   }
 
   structure(bytes: Buffer): void {
@@ -149,6 +152,7 @@ export class LayerWriter implements TarHandler, Disposable {
   [Symbol.dispose](): void {
     if (this.#file !== undefined) closeSync(this.#file.fd)
     this.#file = undefined
+    this.#writeback.next()
   }
 
   #pathOf(parent: readonly string[], base: string): string {
