@@ -11,6 +11,7 @@ import { openForeignImageRecords, openImageRecords } from '#store/image-records.
 import { settleImageStore } from '#store/image-store-place.ts'
 import type { Paths } from '#store/paths.ts'
 import type { PortsInput } from './daemon-ports.ts'
+import { watchStore } from './daemon-store-check.ts'
 import { openTrust } from './daemon-trust.ts'
 
 export interface OpenStoreInput extends Pick<ImagesOptions, 'clock' | 'log'> {
@@ -75,5 +76,6 @@ export async function openStore({
       userHome: paths.userHome,
     }),
   )
+  stack.use(watchStore(imageRoot, images, log))
   return { images, guard }
 }

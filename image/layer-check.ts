@@ -21,10 +21,10 @@ export class LayerChecker implements AsyncDisposable {
     resourceLimits: { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb: 16 },
   })
 
-  /** One at a time. */
-  async check(request: LayerCheckRequest): Promise<LayerCheckAnswer> {
+  /** One at a time. Throws when the signal says so; the thread is then to be ended. */
+  async check(request: LayerCheckRequest, signal: AbortSignal): Promise<LayerCheckAnswer> {
     this.#worker.postMessage(request)
-    const [answer] = (await once(this.#worker, 'message')) as [LayerCheckAnswer]
+    const [answer] = (await once(this.#worker, 'message', { signal })) as [LayerCheckAnswer]
     return answer
   }
 

@@ -86,7 +86,7 @@ interface Found {
 
 async function checkLayer(
   layer: StoredLayer,
-  { layers }: StoreCheckOptions,
+  { layers, signal }: StoreCheckOptions,
   checker: LayerChecker | undefined,
 ): Promise<Found> {
   const directory = layers.path(layer)
@@ -100,7 +100,8 @@ async function checkLayer(
   if (wrong.length > 0 || checker === undefined || isPatch) return { problems: wrong }
   // Its blob is no tar, or one whose digest nobody has told; the kernel has verified it where it is a file with fs-verity.
   if (layer.diffId.startsWith(ARTIFACT_PREFIX)) return { problems: [], unknown: layer.verity === undefined }
-  return await checker.check({ directory, headersFile: headersFileOf(directory), diffId: layer.diffId })
+  const { diffId } = layer
+  return await checker.check({ directory, headersFile: headersFileOf(directory), diffId }, signal)
 }
 
 /** The kernel holds what is read of the file to this digest. */

@@ -121,6 +121,7 @@ const FILES: { readonly [name: string]: StoreOwner['kind'] } = {
   cni: 'networks',
   'daemon.lock': 'store',
   'image-store': 'store',
+  'in-use': 'store',
 }
 
 function owners({ records, layers }: StoreUsageOptions): (base: string, path: string) => Owner {
