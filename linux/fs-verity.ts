@@ -1,4 +1,4 @@
-import { closeSync, openSync } from 'node:fs'
+import { closeSync, openSync, statfsSync } from 'node:fs'
 import koffi from 'koffi'
 import { SystemError } from './libc.ts'
 
@@ -9,6 +9,7 @@ const ioctl = libc.func('int ioctl(int fd, unsigned long request, void *argument
 const FS_IOC_ENABLE_VERITY = 0x4080_6685
 const FS_IOC_MEASURE_VERITY = 0xc004_6686
 const SHA256 = 1
+/** Of what is hashed: no more than a block of the file system. */
 const BLOCK_BYTES = 4096
 
 /** Reads the whole file, which nobody may have open for writing; answers its digest, undefined where there is no fs-verity. */
@@ -18,7 +19,7 @@ export function enableVerity(path: string): string | undefined {
     const request = Buffer.alloc(128) // struct fsverity_enable_arg: version, hash, block size, no salt, no signature
     request.writeUInt32LE(1, 0)
     request.writeUInt32LE(SHA256, 4)
-    request.writeUInt32LE(BLOCK_BYTES, 8)
+    request.writeUInt32LE(Math.min(BLOCK_BYTES, statfsSync(path).bsize), 8)
     if (ioctl(fd, FS_IOC_ENABLE_VERITY, request) !== 0) {
       const failure = new SystemError('FS_IOC_ENABLE_VERITY', path, koffi.errno())
       if (['EOPNOTSUPP', 'ENOTSUP', 'ENOTTY'].includes(failure.code)) return undefined
