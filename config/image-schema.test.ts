@@ -22,6 +22,7 @@ test('an empty table [image] is the defaults', () => {
     additionalStores: [],
     maxParallelDownloads: 6,
     pullProgressTimeoutMs: 300_000,
+    maxLayerBytes: 2 ** 36,
     platforms: [],
     pinnedImages: [],
   })
@@ -69,3 +70,10 @@ test.for([['linux/x86_64'], ['windows/amd64'], ['arm64'], ['linux/arm64/8']])(
     expect(imageTable.safeParse({ platforms }).success).toBe(false)
   },
 )
+
+test('a layer may be as big as a quantity says', () => {
+  expect(read({ max_layer_size: '1.5G' }).maxLayerBytes).toBe(1_500_000_000)
+  for (const text of ['0', '-1', '17Ti', '64GiB', '']) {
+    expect(imageTable.safeParse({ max_layer_size: text }).success).toBe(false)
+  }
+})
