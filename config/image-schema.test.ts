@@ -20,7 +20,6 @@ test('an empty table [image] is the defaults', () => {
     format: 'overlay',
     imageStore: undefined,
     additionalStores: [],
-    maxLayerBytes: 64 * 2 ** 30,
     maxParallelDownloads: 6,
     pullProgressTimeoutMs: 300_000,
     maxLayerBytes: 2 ** 36,
