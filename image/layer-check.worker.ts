@@ -6,7 +6,9 @@ import { verifyLayer } from './layer-tar.ts'
 /** One layer after the other: reads all its files. */
 if (parentPort === null) throw new Error('this file is a worker')
 const port = parentPort
-port.on('message', async (request: LayerCheckRequest) => port.postMessage(await answer(request)))
+port.on('message', (request: LayerCheckRequest) => {
+  void answer(request).then((found) => port.postMessage(found))
+})
 
 async function answer({ diffId, ...place }: LayerCheckRequest): Promise<LayerCheckAnswer> {
   try {
