@@ -15,7 +15,7 @@ const BATCH_BYTES = 256 << 10
 export async function* batchesOf(body: Readable, waiting: () => () => void): AsyncGenerator<Batch> {
   let batch: Uint8Array[] = []
   let sizeBytes = 0
-  let end: { readonly failure: unknown } | undefined
+  let end: { readonly failure: Error | null | undefined } | undefined
   let wake = (): void => {}
   const take = (chunk: Uint8Array): void => {
     batch.push(chunk)
@@ -41,8 +41,8 @@ export async function* batchesOf(body: Readable, waiting: () => () => void): Asy
         const { promise, resolve } = Promise.withResolvers<void>()
         wake = resolve
         await promise.finally(came)
-      } else if (end.failure === undefined || end.failure === null) return
-      else throw end.failure
+      } else if (end.failure) throw end.failure
+      else return
     }
   } finally {
     forget()
