@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import { gzipSync } from 'node:zlib'
 import type { Behaviour } from './fake-registry-behaviours.ts'
+import { type Ranges, refuse, sendRange } from './fake-registry-ranges.ts'
 
 export interface SeenRequest {
   readonly method: string
@@ -41,7 +42,7 @@ export class FakeRegistry implements AsyncDisposable {
   readonly requests: SeenRequest[] = []
   auth: FakeAuth | undefined
   /** False: it sends the whole blob; refused: it answers 416; wrong: it sends another range than it is asked for. */
-  ranges: boolean | 'refused' | 'wrong' = true
+  ranges: Ranges = true
   /** How many were made to it. */
   connections = 0
   readonly #server: Server
@@ -188,21 +189,7 @@ export class FakeRegistry implements AsyncDisposable {
       refuse(response, 404, 'BLOB_UNKNOWN', 'blob unknown')
       return
     }
-    const [, from, to] = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '') ?? []
-    if (from === undefined || this.ranges === false) {
-      response.writeHead(200, { 'content-length': blob.length })
-      response.end(blob)
-      return
-    }
-    if (this.ranges === 'refused') {
-      refuse(response, 416, 'UNSUPPORTED', 'no ranges here')
-      return
-    }
-    const start = Number(from) + (this.ranges === 'wrong' ? 1 : 0)
-    const part = blob.subarray(start, to ? Number(to) + 1 : undefined)
-    const range = `bytes ${start}-${start + part.length - 1}/${blob.length}`
-    response.writeHead(206, { 'content-length': part.length, 'content-range': range })
-    response.end(part)
+    sendRange(response, request.headers.range, blob, this.ranges)
   }
 
   #isAllowed({ headers }: SeenRequest): boolean {
@@ -244,11 +231,6 @@ export class FakeRegistry implements AsyncDisposable {
     response.writeHead(200, { 'content-type': 'application/json' })
     response.end(JSON.stringify({ token }))
   }
-}
-
-function refuse(response: ServerResponse, status: number, code: string, message: string): void {
-  response.writeHead(status, { 'content-type': 'application/json' })
-  response.end(JSON.stringify({ errors: [{ code, message }] }))
 }
 
 export const digestOf = (bytes: Buffer): string =>
