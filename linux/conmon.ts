@@ -90,7 +90,7 @@ function conmonArguments(
   request: MonitorRequest,
 ): readonly string[] {
   const { id, logFile, tty, stdin, stdinOnce, restoreFrom } = request
-  const [program, ...runtimeArguments] = createCommand(runtime)
+  const [program, ...runtimeArguments] = createCommand(runtime, request)
   return [
     ...['--api-version', '1', '--sync', '--no-sync-log', '--full-attach'],
     ...['--cid', id, '--cuuid', id, '--name', id],

@@ -1,3 +1,5 @@
+import type { MonitorRequest } from '#runtime/monitor-port.ts'
+
 /** Of an OCI runtime: what it calls itself, and where it is and keeps its state. */
 interface Runtime {
   readonly program: string
@@ -45,11 +47,27 @@ exec "$0" "$1" --log=/proc/self/fd/9 --log-format=json start "$2" \\
 /** Whether an OCI runtime's containers have an init that is a process of the host. */
 export const hasOwnInits = ({ program }: Pick<Runtime, 'program'>): boolean => program !== 'runsc'
 
-/** The OCI runtime as conmon is to call it. */
-export function createCommand(runtime: Runtime): readonly [program: string, ...args: string[]] {
+/**
+ * crun before 1.24 makes what it has as its stdio the property of a user namespace's user: of the host's /dev/null, which
+ * conmon gives it for input, a container's root would be the owner. An empty pipe reads the same.
+ */
+const WITHOUT_INPUT = ': | exec "$0" "$@"'
+
+/** The OCI runtime as conmon is to call it for a container. */
+export function createCommand(
+  runtime: Runtime,
+  { ociSpec, stdin }: Pick<MonitorRequest, 'ociSpec' | 'stdin'>,
+): readonly [program: string, ...args: string[]] {
   const called = [runtime.path, rootArgument(runtime.stateDirectory)] as const
-  return hasOwnInits(runtime) ? called : ['/bin/sh', '-c', CREATE_AND_WAIT, ...called]
+  if (!hasOwnInits(runtime)) return ['/bin/sh', '-c', CREATE_AND_WAIT, ...called]
+  const sharesNull = runtime.program === 'crun' && !stdin && hasUserNamespace(ociSpec)
+  return sharesNull ? ['/bin/sh', '-c', WITHOUT_INPUT, ...called] : called
 }
+
+const hasUserNamespace = (ociSpec: {
+  readonly linux?: { readonly namespaces?: readonly object[] }
+}): boolean =>
+  ociSpec.linux?.namespaces?.some((namespace) => 'type' in namespace && namespace.type === 'user') === true
 
 /** How a container is started that `waiterPid` waits for. */
 export const startCommand = (

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { isolation } from './isolation.ts'
 
@@ -28,6 +28,7 @@ export function takeHostSnapshot(scope: SnapshotScope): HostSnapshot {
     'nft rules': () => output('nft', '-s', 'list', 'ruleset').map((line) => line.trim()),
     sysctls: () => ['ip_forward', 'conf/all/route_localnet'].map(sysctl),
     cgroups: () => cgroupRoots().flatMap(directoriesBelow).filter(isOfThisRun),
+    'devices of all': () => ['null', 'zero', 'full', 'random', 'urandom', 'tty'].map(ownerOf),
     processes: () => processes(scope.daemonPid),
     files: () => scope.directories.flatMap(filesBelow).filter((path) => !CRUN_KEEPS.test(path)),
     'IPC objects': ipcObjects,
@@ -78,6 +79,12 @@ const firewall = (program: string): readonly string[] =>
   output(program)
     .filter((line) => !line.startsWith('#'))
     .map((line) => line.replace(/ \[\d+:\d+\]$/, ''))
+
+/** Of a device that every container has, too: who owns it may close it for the whole host. */
+function ownerOf(name: string): string {
+  const { uid, gid, mode } = statSync(`/dev/${name}`)
+  return `/dev/${name} ${uid}:${gid} ${mode.toString(8)}`
+}
 
 const sysctl = (name: string): string => `${name} = ${linesOf(`/proc/sys/net/ipv4/${name}`)[0]}`
 
