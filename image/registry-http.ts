@@ -58,7 +58,8 @@ export class RegistryConnections implements Disposable {
 
   /**
    * Follows redirects; what authorizes at the first host, and the endpoint's own headers, go to no other, and nothing
-   * that was asked for by https is asked for in clear, unless the endpoint is plain http by its configuration.
+   * that was asked for by https is asked for in clear, unless the endpoint is plain http by its configuration. What has a
+   * body is sent once: a redirect of it is an error.
    * Answers whatever the status is, and throws RegistryFailure when there is none, cancelled when `signal` aborts.
    */
   async send(request: HttpRequest, signal: AbortSignal): Promise<HttpResponse> {
@@ -66,7 +67,7 @@ export class RegistryConnections implements Disposable {
     for (let redirects = 0; redirects <= MOST_REDIRECTS; redirects += 1) {
       const headers = headersFor(url, request, this.#endpoint)
       const response = await this.#sendOrFallBack({ ...request, url, headers }, signal)
-      const next = redirectOf(response, this.#endpoint)
+      const next = redirectOf(request, response, this.#endpoint)
       if (next === undefined) return response
       response.body.resume()
       url = next

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { makeCertificates } from '#test/integration/registry-certificates.ts'
 import type { RegistryEndpoint } from './registry-endpoint.ts'
-import { RegistryConnections } from './registry-http.ts'
+import { type HttpRequest, RegistryConnections } from './registry-http.ts'
 
 /** One port that speaks TLS and plain HTTP; /a of either redirects to where `redirectTo` says, /b is the goal. */
 let host: string
@@ -54,7 +54,13 @@ beforeEach(() => {
 const timeouts = { connectMs: 5000, responseMs: 5000, stallMs: 5000 }
 
 /** Sends to `from`/a with credentials by an endpoint at `root`, redirected to `to`/b; answers the final URL. */
-async function sendTo(root: string, from: string, to: string, plainHttpFallback = false): Promise<string> {
+async function sendTo(
+  root: string,
+  from: string,
+  to: string,
+  plainHttpFallback = false,
+  what: Pick<HttpRequest, 'method' | 'body'> = { method: 'GET' },
+): Promise<string> {
   const rootHost = root.endsWith(':') ? `${root}//${host}` : root
   redirectTo = `${to}//${host}/b`
   const endpoint: RegistryEndpoint = {
@@ -73,7 +79,7 @@ async function sendTo(root: string, from: string, to: string, plainHttpFallback 
   const signal = new AbortController().signal
   const headers = { authorization: 'Basic c2VjcmV0' }
   const url = new URL(`${from}//${host}/a`)
-  const response = await connections.send({ method: 'GET', url, headers }, signal)
+  const response = await connections.send({ ...what, url, headers }, signal)
   await connections.readAll(response, 100, signal)
   return `${response.url}`
 }
@@ -85,6 +91,20 @@ test('a redirect from https to http is refused by name: neither credentials nor 
   )
   expect(seen.map(({ url }) => url)).toEqual(['https:/a'])
 })
+
+test.for(['https:', 'http:'])(
+  'what is sent in a body goes nowhere else: a redirect is refused by name, %s',
+  async (scheme) => {
+    const exchange = { method: 'POST', body: 'refresh_token=s3cret' } as const
+    await expect(sendTo(scheme, scheme, scheme, false, exchange)).rejects.toMatchObject({
+      kind: 'unavailable',
+      message:
+        `${scheme}//${host}/a: redirects to ${scheme}//${host}/b, ` +
+        'but credentials in a body are sent only to the server that asked for them: it must answer itself',
+    })
+    expect(seen.map(({ url }) => url)).toEqual([`${scheme}/a`])
+  },
+)
 
 test.for([
   ['https:', 'https:', 'https:', false],

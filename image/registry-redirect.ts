@@ -4,10 +4,11 @@ import { RegistryFailure, shownUrl } from './registry-failure.ts'
 import type { HttpRequest, HttpResponse } from './registry-http.ts'
 
 /**
- * Where an answer redirects to, if it does. Throws RegistryFailure for what is no http or https URL, and for a way
- * from https to plain http unless the endpoint is plain http by its configuration.
+ * Where the answer to a request redirects to, if it does. Throws RegistryFailure for what is no http or https URL, for a
+ * way from https to plain http unless the endpoint is plain http by its configuration, and for a request with a body.
  */
 export function redirectOf(
+  { body }: Pick<HttpRequest, 'body'>,
   { status, headers, url }: HttpResponse,
   { root, plainHttpFallback, hostsFile }: RegistryEndpoint,
 ): URL | undefined {
@@ -15,6 +16,13 @@ export function redirectOf(
   const next = URL.parse(headers.location, url)
   if (next === null || !/^https?:$/.test(next.protocol)) {
     throw refusal(`${shownUrl(url)}: redirects to what is no http or https URL`)
+  }
+  // An identity token is all that is ever sent in one.
+  if (body !== undefined) {
+    throw refusal(
+      `${shownUrl(url)}: redirects to ${shownUrl(next)}, but credentials in a body are sent only to the server that ` +
+        'asked for them: it must answer itself',
+    )
   }
   const losesTls = url.protocol === 'https:' && next.protocol === 'http:'
   if (!losesTls || root.protocol === 'http:' || plainHttpFallback) return next
