@@ -1,4 +1,4 @@
-import { type FileHandle, open, rename, rm } from 'node:fs/promises'
+import { type FileHandle, lstat, open, rename, rm } from 'node:fs/promises'
 import { CriError } from '#lib/errors.ts'
 import { newId } from '#lib/ids.ts'
 import { BLOCK_SIZE } from './tar-header.ts'
@@ -10,14 +10,15 @@ export interface ArchiveWriter extends AsyncDisposable {
   place<Written extends { readonly name: string; readonly sizeBytes: number }>(
     write: (path: string, offset: number) => Promise<Written>,
   ): Promise<Written>
-  /** Puts it in its place. */
+  /** Puts it in its place. Throws failed-precondition when what is there by then is no ordinary file. */
   finish(): Promise<void>
 }
 
 const END = Buffer.alloc(2 * BLOCK_SIZE)
 
-/** Throws failed-precondition with the path when nothing can be written there. */
+/** Throws failed-precondition with the path when nothing can be written there, or what is there is no ordinary file. */
 export async function createArchive(path: string): Promise<ArchiveWriter> {
+  await checkGoal(path)
   const unfinished = `${path}.${newId().slice(0, 12)}`
   const handle = await openNew(unfinished, path)
   let end = 0
@@ -27,7 +28,8 @@ export async function createArchive(path: string): Promise<ArchiveWriter> {
   async function place<Written extends { readonly name: string; readonly sizeBytes: number }>(
     fill: (path: string, offset: number) => Promise<Written>,
   ): Promise<Written> {
-    const written = await fill(unfinished, end + BLOCK_SIZE)
+    // By descriptor: in a directory of somebody else's, another file may have the name meanwhile.
+    const written = await fill(`/proc/self/fd/${handle.fd}`, end + BLOCK_SIZE)
     await write(headerOf(written.name, written.sizeBytes), end)
     // What is not written of the last block is a hole, and reads as zeros: the next header or the end is behind it.
     end += BLOCK_SIZE + Math.ceil(written.sizeBytes / BLOCK_SIZE) * BLOCK_SIZE
@@ -49,6 +51,7 @@ export async function createArchive(path: string): Promise<ArchiveWriter> {
       await write(END, end)
       await handle.sync()
       await close()
+      await checkGoal(path)
       await rename(unfinished, path)
     },
     async [Symbol.asyncDispose]() {
@@ -56,6 +59,16 @@ export async function createArchive(path: string): Promise<ArchiveWriter> {
       await rm(unfinished, { force: true })
     },
   }
+}
+
+/** A device or a link must not be replaced; a path that cannot be looked up, opening tells of. */
+async function checkGoal(path: string): Promise<void> {
+  const there = await lstat(path).catch(() => undefined)
+  if (there === undefined || there.isFile()) return
+  throw new CriError(
+    'failed-precondition',
+    `archive ${path} is there and no ordinary file: give another path`,
+  )
 }
 
 async function openNew(unfinished: string, path: string): Promise<FileHandle> {

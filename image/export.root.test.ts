@@ -1,11 +1,24 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import {
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type BuiltImage, buildImage, buildLayer } from '#test/fixtures/image.ts'
 import { type ImageLab, never, openImageLab, tag } from '#test/fixtures/image-lab.ts'
 import { imageSource } from '#test/fixtures/image-sources.ts'
 import { readTar } from '#test/fixtures/read-tar.ts'
+import { createArchive } from './export-archive.ts'
 import { importImages } from './import.ts'
+import { headersFileOf } from './layer-headers.ts'
+import { packLayer } from './layer-pack.ts'
 
 let home: string
 let archive: string
@@ -108,6 +121,53 @@ describe('nothing is written, and what was there stays,', () => {
     await expect(exporting(lab, [tag('one')], join(home, 'no/where.tar'))).rejects.toThrow(
       /archive .*no\/where\.tar cannot be written/,
     )
+  })
+})
+
+describe('what is no ordinary file', () => {
+  test.for<[string, (path: string) => void]>([
+    ['a device', (path) => execFileSync('mknod', [path, 'c', '1', '3'])],
+    ['a pipe', (path) => execFileSync('mkfifo', [path])],
+    ['a directory', (path) => mkdirSync(path)],
+    ['a link', (path) => symlinkSync('elsewhere', path)],
+  ])('is not replaced: %s', async ([, make]) => {
+    await using lab = openImageLab()
+    await add(lab, one, [tag('one')])
+    writeFileSync(join(home, 'elsewhere'), 'before')
+    make(archive)
+    const before = lstatSync(archive)
+    const options = { format: 'oci', compression: 'none' } as const
+    await expect(lab.images.exporter.export([tag('one')], archive, options, never)).rejects.toMatchObject({
+      kind: 'failed-precondition',
+      message: `archive ${archive} is there and no ordinary file: give another path`,
+    })
+    expect(lstatSync(archive)).toMatchObject({ ino: before.ino, mode: before.mode })
+    expect(readFileSync(join(home, 'elsewhere'), 'utf8')).toBe('before')
+    expect(readdirSync(home).toSorted()).toEqual(['elsewhere', 'image.tar'])
+  })
+
+  test('is not replaced when it comes while the archive is written', async () => {
+    await using written = await createArchive(archive)
+    mkdirSync(archive)
+    await expect(written.finish()).rejects.toThrow(/is there and no ordinary file/)
+  })
+
+  test('is not written to when it is put in the place of the archive that is being written', async () => {
+    await using lab = openImageLab()
+    await add(lab, one, [tag('one')])
+    await using written = await createArchive(archive)
+    const victim = join(home, 'victim')
+    writeFileSync(victim, 'before')
+    const [unfinished = ''] = readdirSync(home).filter((name) => name.startsWith('image.tar.'))
+    rmSync(join(home, unfinished))
+    symlinkSync(victim, join(home, unfinished))
+    const directory = join(lab.root, 'layers/1')
+    const { sizeBytes } = await written.place(async (path, offset) => {
+      const layer = { directory, headersFile: headersFileOf(directory) }
+      return { ...(await packLayer(layer, { path, offset, compression: 'none' })), name: 'layer.tar' }
+    })
+    expect(sizeBytes).toBeGreaterThan(0)
+    expect(readFileSync(victim, 'utf8')).toBe('before')
   })
 })
 

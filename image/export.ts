@@ -30,7 +30,7 @@ const OCI = 'application/vnd.oci.image'
 /**
  * Writes images into an archive, an OCI image layout or what `docker load` reads. Layers are the very tars they came as,
  * so that ids stay. Throws failed-precondition, and leaves nothing, when a layer cannot be made again or the archive
- * cannot be written; what was at `path` before is replaced at the end.
+ * cannot be written; an ordinary file at `path` is replaced at the end, and nothing else is.
  */
 export async function exportImages(
   images: readonly ExportedImage[],
