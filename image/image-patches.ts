@@ -27,9 +27,11 @@ export interface ImagePatches {
 }
 
 export interface PatchOptions {
-  readonly records: Pick<ImageRecords, 'layer' | 'nextLayerNumber'>
+  readonly records: Pick<ImageRecords, 'nextLayerNumber'>
   readonly pool: Pick<UntarPool, 'patch'>
   readonly trash: Pick<Trash, 'discard'>
+  /** A patch that is here already, or in an additional store. */
+  readonly find: (name: string) => StoredLayer | undefined
   /** Where a layer lies. */
   readonly path: (layer: StoredLayer) => string
   /** A new path on the file system of the layers. */
@@ -48,10 +50,10 @@ const DIRECTORY_BYTES = 4096
 export async function withPatches(
   layers: readonly LayerOfImage[],
   commit: (patches: ImagePatches) => Promise<void>,
-  { records, pool, trash, path, temporary, pin }: PatchOptions,
+  { records, pool, trash, find, path, temporary, pin }: PatchOptions,
 ): Promise<void> {
   const names = patchNames(layers.map(({ diffId }) => diffId))
-  const known = names.map((name) => records.layer(name))
+  const known = names.map((name) => find(name))
   using held = new DisposableStack()
   for (const layer of known) if (layer !== undefined) held.defer(pin(layer.diffId))
   const targets = layers.map(({ gaps }, position) =>

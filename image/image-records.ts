@@ -78,9 +78,9 @@ export interface StoredLayer extends LayerPlace {
   readonly format: LayerFormat
   /** The fs-verity digest that its file was given, `sha256:…`; undefined where the file system has none. */
   readonly verity: string | undefined
-  /** For the record: it is read by `layerGaps` alone. */
+  /** For the record, and of a foreign store's layers; of our own it is read by `layerGaps` alone. */
   readonly gaps?: LayerGaps | undefined
 }
 
-/** What can be read of a store that belongs to somebody else. */
+/** What can be read of a store that belongs to somebody else; its layers come with their gaps. */
 export type ForeignImageRecords = Pick<ImageRecords, 'images' | 'layers' | 'signatures'> & Disposable

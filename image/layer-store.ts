@@ -62,6 +62,11 @@ export class LayerStore {
     })
   }
 
+  /** Also one of an additional store that no record knows yet, under a number of its own. */
+  #find(diffId: string): StoredLayer | undefined {
+    return this.#options.records.layer(diffId) ?? this.adopt([diffId])[0]
+  }
+
   /** Where layers lie that no record knows yet. */
   ingests(): readonly string[] {
     return [...this.#ingests.values()].map(({ directory }) => directory)
@@ -98,19 +103,17 @@ export class LayerStore {
   }
 
   async #place(image: StoredImage): Promise<void> {
-    const { records, atStep } = this.#options
-    const adopted = this.adopt(image.diffIds)
-    const isHere = (diffId: string): boolean =>
-      records.layer(diffId) !== undefined || adopted.some((layer) => layer.diffId === diffId)
+    const { records, additional, atStep } = this.#options
     const fresh = [...new Set(image.diffIds)]
-      .filter((diffId) => !isHere(diffId))
+      .filter((diffId) => (records.layer(diffId) ?? additional.layer(diffId)) === undefined)
       .map((diffId) => this.#claimed(diffId))
     const layers = await Promise.all(
       fresh.map(async (ingest) => this.#layerOf(ingest, await ingest.unpacked)),
     )
     const own = layers.map((layer, index) => ({ layer, from: fresh[index]?.directory ?? '' }))
-    await this.#withPatches(image.diffIds, own, adopted, async ({ stack, made }) => {
+    await this.#withPatches(image.diffIds, own, async ({ stack, made }) => {
       const placed = [...own, ...made]
+      const adopted = this.adopt(stack)
       const record = (): void => {
         atStep('commit')
         records.putImage({ ...image, stack }, [...adopted, ...placed.map(({ layer }) => layer)])
@@ -128,7 +131,6 @@ export class LayerStore {
   async #withPatches(
     diffIds: readonly string[],
     own: readonly PlacedLayer[],
-    adopted: readonly StoredLayer[],
     commit: (patches: ImagePatches) => Promise<void>,
   ): Promise<void> {
     const { records, mounts } = this.#options
@@ -138,13 +140,18 @@ export class LayerStore {
     const layers = diffIds.map((diffId): LayerOfImage => {
       const fresh = own.find(({ layer }) => layer.diffId === diffId)
       if (fresh !== undefined) return { diffId, directory: seenOf(fresh), gaps: fresh.layer.gaps }
-      const layer = adopted.find((each) => each.diffId === diffId) ?? records.layer(diffId)
+      const layer = this.#find(diffId)
       if (layer === undefined) throw new Error(`layer ${diffId} is committed without a record`)
       held.use(mounts.hold(layer.number))
-      return { diffId, directory: this.lowerDirectory(layer), gaps: records.layerGaps(layer.number) }
+      return {
+        diffId,
+        directory: this.lowerDirectory(layer),
+        gaps: layer.gaps ?? records.layerGaps(layer.number),
+      }
     })
     await withPatches(layers, commit, {
       ...this.#options,
+      find: (name) => this.#find(name),
       path: (layer) => this.path(layer),
       temporary: () => this.#temporaryPath(),
       pin: (name) => this.#pins.pin(name),

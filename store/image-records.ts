@@ -61,13 +61,19 @@ export function openImageRecords(path: string): ImageRecords {
   }
 }
 
-/** Of a store that nobody writes to; throws failed-precondition with the path where it can't be read. */
+/** Of a store that nobody writes to, also of an older version, which lacks some of it; throws failed-precondition with the path where it can't be read. */
 export function openForeignImageRecords(path: string): ForeignImageRecords {
   const database = openForeignDatabase(path, migrations)
   const run = runnerOf(database)
+  const version = Number(run.one('PRAGMA user_version')?.['user_version'])
+  const has = (migration: string): boolean => version > migrations.indexOf(migration)
+  const { layerGaps } = layerGapsIn(run)
   return {
     images: imagesIn(run).images,
-    layers: layersIn(run).layers,
+    layers: () =>
+      layersIn(run)
+        .layers()
+        .map((layer) => (has(layerGapsTable) ? { ...layer, gaps: layerGaps(layer.number) } : layer)),
     signatures: signaturesIn(run).signatures,
     [Symbol.dispose]: () => database.close(),
   }
