@@ -5,14 +5,14 @@ import { resourcesToWire } from './convert-resources.ts'
 import { stopSignalToWire } from './convert-stop-signal.ts'
 
 export function containerToWire(record: ContainerRecord): wire.Container {
-  const { id, spec, imageId, imageDigest, createdAtNs, state } = record
+  const { id, spec, imageId, createdAtNs, state } = record
   return {
     id,
     podSandboxId: spec.sandboxId,
     metadata: { name: spec.name, attempt: spec.attempt },
     image: imageSpec(spec),
-    // What pods' statuses show as imageID; the id itself is what kubelet's garbage collection goes by.
-    imageRef: imageDigest ?? imageId,
+    // By it kubelets that know no imageId find which images are in use.
+    imageRef: imageId,
     state: containerState(state.phase),
     createdAt: BigInt(createdAtNs),
     labels: spec.labels,
@@ -26,6 +26,8 @@ export function containerStatusToWire(record: ContainerRecord): wire.ContainerSt
   const { podSandboxId: _, ...container } = containerToWire(record)
   return {
     ...container,
+    // What pods' statuses show as imageID.
+    imageRef: record.imageDigest ?? record.imageId,
     ...lifeOf(record.state),
     mounts: spec.mounts.map((mount) => mountToWire(mount, record.imageVolumes)),
     logPath: record.logFile,

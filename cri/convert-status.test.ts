@@ -49,7 +49,7 @@ test.for(['stopping', 'stopped'] as const)('a sandbox that is %s is not ready', 
   })
 })
 
-test('a container is listed with the image as the user named it, and the id it has', () => {
+test('a container is listed with the image as the user named it, and by id, the digest being for statuses', () => {
   const spec = containerSpec({
     labels,
     annotations,
@@ -76,10 +76,9 @@ test('a container is listed with the image as the user named it, and the id it h
     annotations,
   })
   const imageDigest = 'registry.test/nginx@sha256:2'
-  expect(containerToWire(containerRecord({ spec, imageId: 'sha256:1', imageDigest }))).toMatchObject({
-    imageRef: imageDigest,
-    imageId: 'sha256:1',
-  })
+  const ofDigest = containerRecord({ spec, imageId: 'sha256:1', imageDigest })
+  expect(containerToWire(ofDigest)).toMatchObject({ imageRef: 'sha256:1', imageId: 'sha256:1' })
+  expect(containerStatusToWire(ofDigest)).toMatchObject({ imageRef: imageDigest, imageId: 'sha256:1' })
   const unnamed = containerSpec({ imageReference: 'busybox' })
   expect(containerToWire(containerRecord({ spec: unnamed })).image?.image).toBe('busybox')
 })
