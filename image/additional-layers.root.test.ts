@@ -50,3 +50,15 @@ describe.for(['overlay', 'erofs'] as const)('layers of an additional store in th
     expect(lstatSync(join(lab.mountPoint('c'), 'other')).isFile()).toBe(true)
   })
 })
+
+test('layers that a container takes over while a pull is being committed are not recorded twice', async () => {
+  await using stack = new AsyncDisposableStack()
+  const started: Promise<string>[] = []
+  const atStep = (step: string): void => {
+    if (step === 'sync') started.push(lab.images.rootfs.mount('started', theirs.id))
+  }
+  const lab = await besideTheirs(stack, { atStep })
+  const image = buildImage({ layers: [bottom, link, [{ name: 'top' }]] })
+  await expectWhole(lab, await lab.images.store.add(imageSource(image), never))
+  expect(await Promise.all(started)).toEqual([lab.mountPoint('started')])
+})

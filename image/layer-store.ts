@@ -113,9 +113,9 @@ export class LayerStore {
     const own = layers.map((layer, index) => ({ layer, from: fresh[index]?.directory ?? '' }))
     await this.#withPatches(image.diffIds, own, async ({ stack, made }) => {
       const placed = [...own, ...made]
-      const adopted = this.adopt(stack)
       const record = (): void => {
         atStep('commit')
+        const adopted = this.adopt(stack) // Not before: a container may have taken some over meanwhile.
         records.putImage({ ...image, stack }, [...adopted, ...placed.map(({ layer }) => layer)])
       }
       const moves = placed.map(({ layer, from }) => ({ from, to: this.path(layer) }))
