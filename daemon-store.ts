@@ -19,6 +19,7 @@ export interface OpenStoreInput extends Pick<ImagesOptions, 'clock' | 'log'> {
   readonly paths: Paths
   readonly run: PortsInput['run']
   readonly registry: RegistryOptions
+  readonly containerIds: NonNullable<ImagesOptions['containerIds']>
   readonly atImageStep?: (step: string) => void
   /** Ends what is opened here. */
   readonly stack: AsyncDisposableStack
@@ -35,13 +36,17 @@ export async function openStore({
   stack,
   clock,
   registry,
+  containerIds,
   log,
   atImageStep = () => {},
 }: OpenStoreInput): Promise<{ readonly images: Images; readonly guard: PullGuard }> {
   const { imageRoot, root } = paths
-  settleImageStore(paths, (database) => {
-    using records = openImageRecords(database)
-    return { images: records.images().length, used: records.rootfsIds().length }
+  const place = settleImageStore(paths, (database) => {
+    using before = openImageRecords(database)
+    return {
+      ...{ storeId: before.storeId, images: before.images().length },
+      used: before.rootfsIds().length,
+    }
   })
   if (imageRoot !== root) {
     stack.use(lockDaemon(join(imageRoot, 'daemon.lock')))
@@ -49,6 +54,7 @@ export async function openStore({
   }
   if (config.image.format === 'erofs') await checkErofs(imageRoot, paths.layerMounts)
   const records = stack.use(openImageRecords(join(imageRoot, 'images.db')))
+  place.accept(records.storeId)
   const additional = config.image.additionalStores.map((directory) => ({
     root: directory,
     records: stack.use(openForeignImageRecords(join(directory, 'images.db'))),
@@ -63,7 +69,7 @@ export async function openStore({
   })
   const images = stack.use(
     openImages({
-      ...{ root: imageRoot, containersRoot: root, records, additional, clock, log, admit },
+      ...{ root: imageRoot, containersRoot: root, records, additional, clock, log, admit, containerIds },
       localNames: registry.registries.localNames,
       slots: registry.slots,
       format: config.image.format,

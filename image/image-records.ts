@@ -8,6 +8,8 @@ import type { SignatureRecords } from './signature-records.ts'
  * Who uses a layer is derived from the records of images and root file systems, never counted in a second place.
  */
 export interface ImageRecords extends SignatureRecords, Disposable {
+  /** Random, made with the store: it stays when that is moved. */
+  readonly storeId: string
   images(): readonly StoredImage[]
   /** Stores the image with layers that came with it, and moves its names here from other images. */
   putImage(image: StoredImage, newLayers: readonly StoredLayer[]): void

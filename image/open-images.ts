@@ -38,6 +38,8 @@ export interface ImagesOptions extends Pick<RootfsOptions, 'mountPoint' | 'userH
   /** What containers write lies in it: `root` where nothing is said. */
   readonly containersRoot?: string
   readonly records: ImageRecords
+  /** Of the containers that are there: what they wrote is kept, whatever `records` knows of it. */
+  readonly containerIds?: () => readonly string[]
   /** Stores that are only read: images that are here already. */
   readonly additional?: readonly AdditionalRoot[]
   readonly clock: Clock
@@ -104,12 +106,12 @@ export function openImages(options: ImagesOptions): Images {
     ...{ root, records, pool, additional, trash, mounts, slots },
     limits: limitsOf(options),
     format: options.format ?? 'overlay',
-    mounts,
     atStep: options.atStep ?? (() => {}),
   })
   for (const each of new Set([trash, containersTrash])) each.empty()
   sweepLayers(options, layers, trash)
-  sweepRootfs(records, rootfsDirectory, containersTrash)
+  const rootfsIds = knownRootfs(options)
+  sweepRootfs(rootfsIds(), rootfsDirectory, containersTrash)
   const disk = new DiskUsage()
   const written = new WrittenUsages({
     ...{ path: containersRoot, disk, clock: options.clock, log },
@@ -148,7 +150,7 @@ export function openImages(options: ImagesOptions): Images {
       return { path, [Symbol.dispose]: () => held.dispose() }
     },
     trash: containersTrash,
-    upkeep: storeUpkeep({ root, containersRoot, records, layers, trash, containersTrash, store }),
+    upkeep: storeUpkeep({ root, containersRoot, records, rootfsIds, layers, trash, containersTrash, store }),
     async settled() {
       await mounts.settled()
       await Promise.all([trash.settled(), containersTrash.settled()])
@@ -184,7 +186,11 @@ function sweepLayers({ root, records, log }: ImagesOptions, layers: LayerStore, 
   layers.collect()
 }
 
-function sweepRootfs(records: ImageRecords, directory: string, trash: Trash): void {
-  const containers = new Set(records.rootfsIds())
-  for (const id of readdirSync(directory)) if (!containers.has(id)) trash.discard(join(directory, id))
+const knownRootfs =
+  ({ records, containerIds = () => [] }: ImagesOptions) =>
+  (): ReadonlySet<string> =>
+    new Set([...records.rootfsIds(), ...containerIds()])
+
+function sweepRootfs(known: ReadonlySet<string>, directory: string, trash: Trash): void {
+  for (const id of readdirSync(directory)) if (!known.has(id)) trash.discard(join(directory, id))
 }

@@ -77,3 +77,15 @@ test('what a container left of itself on either disk is swept at the next start'
   expect(readdirSync(join(containersRoot, 'rootfs'))).toEqual([])
   expect(here(lab.root)).toEqual({ layers: [], trash: [] })
 })
+
+test('what a container that is there has written stays, though no record of the store knows it', async () => {
+  const containerIds = (): readonly string[] => ['c']
+  await using lab = openImageLab({ containersRoot, containerIds }, disk)
+  await lab.close()
+  for (const id of ['c', 'x']) mkdirSync(join(containersRoot, 'rootfs', id))
+  await lab.reopen()
+  expect(readdirSync(join(containersRoot, 'rootfs'))).toEqual(['c'])
+  expect(await lab.images.upkeep.check({ repair: true, deep: false }, never)).toMatchObject({ problems: [] })
+  await lab.images.rootfs.remove('c')
+  expect(readdirSync(join(containersRoot, 'rootfs'))).toEqual([])
+})

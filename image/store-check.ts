@@ -40,6 +40,8 @@ export interface StoreCheckOptions {
   readonly root: string
   readonly containersRoot: string
   readonly records: ImageRecords
+  /** Of root file systems, and of containers that have or had one. */
+  readonly rootfsIds: () => ReadonlySet<string>
   readonly layers: Pick<LayerStore, 'path' | 'ingests' | 'isClaimed' | 'quiet'>
   readonly trash: Trash
   readonly containersTrash: Trash
@@ -150,12 +152,12 @@ function faultOf({ id, config, diffIds }: StoredImage): string | undefined {
 
 /** Of layers that come at this moment the directories are known, too. */
 function unowned(options: StoreCheckOptions, repair: boolean): readonly StoreProblem[] {
-  const { root, containersRoot, records, layers, trash, containersTrash } = options
+  const { root, containersRoot, records, rootfsIds, layers, trash, containersTrash } = options
   const known = [...records.layers().map((layer) => layers.path(layer)), ...layers.ingests()]
   const owned = new Set(
     known.flatMap((path) => [path, headersFileOf(path), `${headersFileOf(path)}.replaced`]),
   )
-  const containers = new Set(records.rootfsIds())
+  const containers = rootfsIds()
   const leave = (path: string, bin: Trash): StoreProblem => {
     if (repair) bin.discard(path)
     const what = 'no record owns it'

@@ -128,6 +128,11 @@ test('a store that knew directories alone has its layers still', () => {
   try {
     using records = openImageRecords(path)
     expect(records.layers()).toEqual([layer(1)])
+    expect(records.storeId).toMatch(/^[0-9a-f]{32}$/)
+    using again = openImageRecords(path)
+    expect(again.storeId).toBe(records.storeId)
+    using other = opened()
+    expect(other.storeId).not.toBe(records.storeId)
   } finally {
     rmSync(home, { recursive: true })
   }

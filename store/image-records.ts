@@ -35,6 +35,8 @@ const migrations = [
   'ALTER TABLE layers ADD COLUMN directory TEXT',
   signaturesOfAnyStore,
   layerGapsTable,
+  `CREATE TABLE store (id TEXT NOT NULL) STRICT;
+   INSERT INTO store VALUES (lower(hex(randomblob(16))))`,
 ]
 
 /** Images in SQLite: what is written is on the disk, also after a power loss. `:memory:` for tests. */
@@ -43,6 +45,7 @@ export function openImageRecords(path: string): ImageRecords {
   const run = runnerOf(database)
   let lastNumber = Number(run.one("SELECT seq FROM sqlite_sequence WHERE name = 'layers'")?.['seq'] ?? 0)
   return {
+    storeId: String(run.one('SELECT id FROM store')?.['id']),
     ...imagesIn(run),
     ...layersIn(run),
     damage: () =>

@@ -10,6 +10,7 @@ import { containerRecordSchema, sandboxRecordSchema } from './record-schemas.ts'
 export interface RecordStore {
   readonly sandboxes: SandboxRecords
   readonly containers: ContainerRecords
+  readonly containerIds: () => readonly string[]
   /** What could not be read and was moved out of the way, in words. */
   readonly setAside: () => readonly string[]
   readonly close: () => void
@@ -27,6 +28,11 @@ export function openRecords(path: string): RecordStore {
   return {
     sandboxes: recordsIn<SandboxRecord>(database, 'sandboxes', sandboxRecordSchema),
     containers: recordsIn<ContainerRecord>(database, 'containers', containerRecordSchema),
+    containerIds: () =>
+      database
+        .prepare('SELECT id FROM containers')
+        .all()
+        .map(({ id }) => String(id)),
     setAside: () =>
       database
         .prepare('SELECT kind, id, reason FROM set_aside')

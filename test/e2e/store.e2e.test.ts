@@ -1,4 +1,13 @@
-import { appendFileSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { buildImage } from '#test/fixtures/image.ts'
@@ -104,5 +113,22 @@ test('a start that would leave the images behind is refused, and says how to mov
     code: 1,
     stderr: expect.stringContaining(`set image.image_store = "${store}", or move it while cri-ts is stopped`),
   })
+  await daemon().start()
+})
+
+test('a start without the disk of the image store is refused, and takes nothing from containers', async () => {
+  await daemon().stop()
+  const written = join(daemon().root, 'rootfs/c/upper')
+  mkdirSync(written, { recursive: true })
+  renameSync(join(store, 'images.db'), join(store, 'kept'))
+  const file = join(daemon().directory, 'store.toml')
+  writeFileSync(file, `[image]\nimage_store = "${store}"`)
+  const places = ['--root', daemon().root, '--state', daemon().state, '--listen', daemon().socket]
+  await expect(daemon().criTs('--config', file, ...places, 'serve')).rejects.toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining(`${store}/images.db is missing`),
+  })
+  expect(existsSync(written)).toBe(true)
+  renameSync(join(store, 'kept'), join(store, 'images.db'))
   await daemon().start()
 })
