@@ -35,24 +35,30 @@ export async function pruneStore(
   { all, dryRun }: PruneRequest,
 ): Promise<PruneResult> {
   const { store, layers, trashes } = options
+  const left = trashes.flatMap((trash) => trash.graves())
+  const leftBytes = await usedBytesOf(left)
+  // From here to the last removal in one turn: nothing comes to use meanwhile what is found unused.
   const images = all ? unusedImages(options) : []
   const unused = unusedLayers(options, new Set(images.map(({ id }) => id)))
-  const left = trashes.flatMap((trash) => trash.graves())
-  await using disk = new DiskUsage({ timeoutMs: 600_000 })
-  let freedBytes = unused.reduce((sum, { usedBytes }) => sum + usedBytes, 0)
-  for (const path of left) freedBytes += (await disk.measure(path)).usedBytes
   const result = {
     images: images.map(nameOf),
     layers: unused.map(({ diffId }) => diffId),
     trash: left.length,
-    freedBytes,
+    freedBytes: unused.reduce((sum, { usedBytes }) => sum + usedBytes, leftBytes),
   }
   if (dryRun) return result
-  for (const { id } of images) await store.remove(id)
+  await Promise.all(images.map(({ id }) => store.remove(id)))
   layers.collect()
   for (const trash of trashes) trash.retry()
   await Promise.all(trashes.map((trash) => trash.settled()))
   return result
+}
+
+async function usedBytesOf(paths: readonly string[]): Promise<number> {
+  await using disk = new DiskUsage({ timeoutMs: 600_000 })
+  let sum = 0
+  for (const path of paths) sum += (await disk.measure(path)).usedBytes
+  return sum
 }
 
 function unusedImages({ records, store }: StorePruneOptions): readonly ImageRecord[] {

@@ -153,6 +153,16 @@ describe('pruning', () => {
     expect(here(lab.root)).toEqual({ layers: ['1', '2'], trash: [] })
   })
 
+  test('leaves an image that came to be used while the trash was measured', async () => {
+    await using lab = await filled()
+    mkdirSync(join(lab.root, 'trash/0123456789abcdef'))
+    const pruning = lab.images.upkeep.prune({ all: true, dryRun: false })
+    const id = await lab.images.store.add(imageSource(one), never)
+    await lab.images.rootfs.mount('c', id)
+    expect(await pruning).toMatchObject({ images: [tag('two')], layers: [diffIdOf(two, 1)], trash: 1 })
+    expect(lab.images.store.list().map(({ tags }) => tags)).toEqual([[tag('one')]])
+  })
+
   test('deletes what an earlier removal left', async () => {
     await using lab = await filled()
     mkdirSync(join(lab.root, 'trash/0123456789abcdef'))
