@@ -38,6 +38,8 @@ export interface PatchOptions {
   readonly temporary: () => string
   /** Keeps a layer until the answer is called. */
   readonly pin: (diffId: string) => () => void
+  /** Until `commit` is called. */
+  readonly signal: AbortSignal
 }
 
 const DIRECTORY_BYTES = 4096
@@ -50,7 +52,7 @@ const DIRECTORY_BYTES = 4096
 export async function withPatches(
   layers: readonly LayerOfImage[],
   commit: (patches: ImagePatches) => Promise<void>,
-  { records, pool, trash, find, path, temporary, pin }: PatchOptions,
+  { records, pool, trash, find, path, temporary, pin, signal }: PatchOptions,
 ): Promise<void> {
   const names = patchNames(layers.map(({ diffId }) => diffId))
   const known = names.map((name) => find(name))
@@ -60,7 +62,8 @@ export async function withPatches(
     known[position] === undefined && isOpen(gaps, position) ? temporary() : undefined,
   )
   try {
-    const made = targets.some((target) => target !== undefined) ? await pool.patch(stacked()) : []
+    const made = targets.some((target) => target !== undefined) ? await pool.patch(stacked(), signal) : []
+    signal.throwIfAborted()
     const positions = new Set(made.map(({ position }) => position))
     await commit({
       stack: layers.flatMap(({ diffId }, position) =>
@@ -76,10 +79,11 @@ export async function withPatches(
   }
 
   function stacked(): readonly StackedLayer[] {
-    return layers.map(({ directory, gaps }, position) => {
+    return layers.map(({ diffId, directory, gaps }, position) => {
       const [patch, target] = [known[position], targets[position]]
       const open = gaps === undefined || target === undefined ? undefined : { gaps, target: latin1(target) }
       return {
+        diffId,
         directory: latin1(directory),
         ...(patch === undefined ? {} : { patch: latin1(path(patch)) }),
         ...(open === undefined ? {} : { open }),

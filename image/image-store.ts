@@ -51,7 +51,9 @@ export class LocalImageStore implements ImageStore {
       using _ = await this.#commits.acquire('')
       signal.throwIfAborted()
       // Another call may have brought it meanwhile.
-      if (!this.#addNames(id, source)) await this.#options.layers.commit(this.#imageOf(id, source, claims))
+      if (!this.#addNames(id, source)) {
+        await this.#options.layers.commit(this.#imageOf(id, source, claims), signal)
+      }
       this.#known.reload()
     } finally {
       await releaseAll(claims)

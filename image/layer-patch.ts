@@ -5,10 +5,13 @@ import { copyAttributes, copyTree, NOT_COPIED } from './copy-tree.ts'
 import type { ForeignLink, LayerGaps } from './layer-gaps.ts'
 import { childOf, parentOf } from './layer-path.ts'
 import { fsPath } from './layer-tree.ts'
-import { isOpaque, type LayersView } from './layers-view.ts'
+import { isOpaque, LayersView } from './layers-view.ts'
+import type { PatchBudget } from './patch-budget.ts'
 
 export interface PatchedLayer {
-  /** The layer's directory. Both in latin1. */
+  /** The directories of the layers below it, top first. */
+  readonly below: readonly string[]
+  /** The layer's directory. All in latin1. */
   readonly layer: string
   readonly gaps: LayerGaps
   /** Where the patch is made, if there is anything to patch. */
@@ -26,8 +29,8 @@ export interface PatchedLayer {
  * Answers how many directories the patch has, 0 when there is nothing to patch. Throws failed-precondition when a hard
  * link's file is nowhere.
  */
-export function patchLayer(below: LayersView, patched: PatchedLayer): number {
-  const patch = new LayerPatch(below, patched)
+export function patchLayer(patched: PatchedLayer, budget: PatchBudget): number {
+  const patch = new LayerPatch(patched, budget)
   const { implied, links } = patched.gaps
   for (const path of implied.toSorted()) patch.directory(path)
   for (const link of links) patch.link(link)
@@ -35,6 +38,7 @@ export function patchLayer(below: LayersView, patched: PatchedLayer): number {
 }
 
 class LayerPatch {
+  readonly #budget: PatchBudget
   readonly #below: LayersView
   /** The layer on those below. */
   readonly #view: LayersView
@@ -48,15 +52,17 @@ class LayerPatch {
   /** Where an implied directory really is. */
   readonly #moved = new Map<string, string>()
 
-  constructor(below: LayersView, { layer, gaps, target }: PatchedLayer) {
-    this.#below = below
-    this.#view = below.below(layer)
+  constructor({ below, layer, gaps, target }: PatchedLayer, budget: PatchBudget) {
+    this.#budget = budget
+    this.#below = new LayersView(below, budget)
+    this.#view = new LayersView([layer, ...below], budget)
     this.#layer = layer
     this.#target = target
     this.#implied = new Set(gaps.implied)
   }
 
   directory(path: string): void {
+    this.#budget.spend(path)
     if (this.#realOf(path) !== path || this.#isHiddenBelow(path)) return
     const seen = this.#below.at(path)
     if (seen?.kind === 'directory') {
@@ -118,6 +124,7 @@ class LayerPatch {
       const path = childOf(from, name)
       const source = this.#inLayer(path)
       const real = childOf(to, name)
+      this.#budget.spend(source)
       if (!lstatSync(fsPath(source)).isDirectory()) this.#place(source, real)
       else if (this.#implied.has(path)) this.#mergeImplied(path, real)
       else {
@@ -138,7 +145,9 @@ class LayerPatch {
 
   /** A path of the layer as it is in the image. */
   #realOf(path: string): string {
+    if (this.#moved.size === 0) return path
     for (let parent = path; ; parent = parentOf(parent)) {
+      this.#budget.spend(parent)
       const real = this.#moved.get(parent)
       if (real !== undefined) return parent === path ? real : childOf(real, path.slice(parent.length + 1))
       if (parent === '') return path
@@ -177,6 +186,7 @@ class LayerPatch {
 
   #unmake(path: string): void {
     for (const made of this.#made.keys()) {
+      this.#budget.spend(made)
       if (made === path || made.startsWith(`${path}/`)) this.#made.delete(made)
     }
   }

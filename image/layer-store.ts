@@ -95,14 +95,14 @@ export class LayerStore {
   }
 
   /** Makes claimed layers and their image visible, all of it or nothing. One at a time. */
-  async commit(image: StoredImage): Promise<void> {
-    this.#commit = this.#place(image).finally(() => {
+  async commit(image: StoredImage, signal: AbortSignal): Promise<void> {
+    this.#commit = this.#place(image, signal).finally(() => {
       this.#commit = undefined
     })
     await this.#commit
   }
 
-  async #place(image: StoredImage): Promise<void> {
+  async #place(image: StoredImage, signal: AbortSignal): Promise<void> {
     const { records, additional, atStep } = this.#options
     const fresh = [...new Set(image.diffIds)]
       .filter((diffId) => (records.layer(diffId) ?? additional.layer(diffId)) === undefined)
@@ -111,7 +111,7 @@ export class LayerStore {
       fresh.map(async (ingest) => this.#layerOf(ingest, await ingest.unpacked)),
     )
     const own = layers.map((layer, index) => ({ layer, from: fresh[index]?.directory ?? '' }))
-    await this.#withPatches(image.diffIds, own, async ({ stack, made }) => {
+    await this.#withPatches(image.diffIds, own, signal, async ({ stack, made }) => {
       const placed = [...own, ...made]
       const record = (): void => {
         atStep('commit')
@@ -131,6 +131,7 @@ export class LayerStore {
   async #withPatches(
     diffIds: readonly string[],
     own: readonly PlacedLayer[],
+    signal: AbortSignal,
     commit: (patches: ImagePatches) => Promise<void>,
   ): Promise<void> {
     const { records, mounts } = this.#options
@@ -155,6 +156,7 @@ export class LayerStore {
       path: (layer) => this.path(layer),
       temporary: () => this.#temporaryPath(),
       pin: (name) => this.#pins.pin(name),
+      signal,
     })
   }
 

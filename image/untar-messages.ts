@@ -40,7 +40,13 @@ export type UntarRequest =
       readonly layer: LayerPlace
       readonly target: PackTarget
     }
-  | { readonly task: 'patch'; readonly port: MessagePort; readonly layers: readonly StackedLayer[] }
+  | {
+      readonly task: 'patch'
+      readonly port: MessagePort
+      readonly layers: readonly StackedLayer[]
+      /** In shared memory, since the thread reads no message meanwhile: not 0 once it is to give up. */
+      readonly cancelled: Int32Array
+    }
   | { readonly task: 'remove'; readonly port: MessagePort; readonly path: string }
 
 /** A layer beyond these is refused: nobody's disk is filled by a small download. */

@@ -73,3 +73,16 @@ test('the end of the pool stops what runs, and starts nothing new', async () => 
   await expect(stuck).rejects.toMatchObject({ kind: 'cancelled' })
   await expect(pool.remove(home)).rejects.toMatchObject({ kind: 'cancelled' })
 })
+
+test('a patch that is given up ends soon, and the thread goes on with what else it does', async () => {
+  await using pool = new UntarPool({ maxThreads: 1 })
+  const stop = new AbortController()
+  const links = Array.from({ length: 500_000 }, () => ({ path: 'a', target: 'b/c/d/e' }))
+  mkdirSync(join(home, 'layer'))
+  const open = { gaps: { implied: [], links }, target: join(home, 'patch') }
+  const patched = pool.patch([{ diffId: 'sha256:1', directory: join(home, 'layer'), open }], stop.signal)
+  const untarred = pool.untar(job('a'), async () => pieces(tar), never)
+  stop.abort()
+  await expect(patched).rejects.toMatchObject({ kind: 'cancelled' })
+  expect(await untarred).toMatchObject({ usedInodes: 3 })
+})

@@ -97,11 +97,23 @@ export class UntarPool implements AsyncDisposable {
     return packed
   }
 
-  /** See image-patch.ts. */
-  async patch(layers: readonly StackedLayer[]): Promise<readonly MadePatch[]> {
+  /** See image-patch.ts. Nobody writes to what it makes once it has failed. */
+  async patch(layers: readonly StackedLayer[], signal: AbortSignal): Promise<readonly MadePatch[]> {
+    signal.throwIfAborted()
     const { port1, port2 } = new MessageChannel()
-    const { patches = [] } = await this.#run({ task: 'patch', port: port2, layers }, port1, () => {})
-    return patches
+    const cancelled = new Int32Array(new SharedArrayBuffer(4))
+    const cancel = (): void => void Atomics.store(cancelled, 0, 1)
+    signal.addEventListener('abort', cancel)
+    try {
+      const { patches = [] } = await this.#run(
+        { task: 'patch', port: port2, layers, cancelled },
+        port1,
+        () => {},
+      )
+      return patches
+    } finally {
+      signal.removeEventListener('abort', cancel)
+    }
   }
 
   /** Ends at once: what runs fails as cancelled. */

@@ -29,7 +29,10 @@ async function perform(request: UntarRequest): Promise<Done> {
   if (request.task === 'untar') return untar(request)
   const done = { answer: 'done', usage: { usedBytes: 0, usedInodes: 0 }, compressedBytes: 0 } as const
   if (request.task === 'pack') return { ...done, packed: await packLayer(request.layer, request.target) }
-  if (request.task === 'patch') return { ...done, patches: patchImage(request.layers) }
+  if (request.task === 'patch') {
+    const { layers, cancelled } = request
+    return { ...done, patches: patchImage(layers, () => Atomics.load(cancelled, 0) !== 0) }
+  }
   if (request.task === 'copy') copyTree(request.from, request.to)
   else rmSync(request.path, { recursive: true, force: true, maxRetries: 3 })
   return done

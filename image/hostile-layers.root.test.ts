@@ -1,0 +1,36 @@
+import { expect, test } from 'vitest'
+import { buildImage } from '#test/fixtures/image.ts'
+import { here, never, openImageLab } from '#test/fixtures/image-lab.ts'
+import { imageSource } from '#test/fixtures/image-sources.ts'
+import type { TarFile } from '#test/fixtures/tar.ts'
+
+const numbers = (count: number): readonly number[] => Array.from({ length: count }, (_, index) => index)
+/** Each leads over the one before, and over 1600 directories besides. */
+const longWays = numbers(39).map((index): TarFile => {
+  const before = index === 0 ? 'x' : `l${index - 1}`
+  const linkName = `${'x/'.repeat(800)}${'../'.repeat(800)}${before}`
+  return { name: `l${index}`, type: 'symlink', linkName }
+})
+
+const wayOf = (index: number): TarFile => {
+  const linkName = `${`${index}/`.repeat(500)}${'../'.repeat(500)}x`
+  return { name: `l${index}`, type: 'symlink', linkName }
+}
+
+test.for<[string, readonly TarFile[], (index: number) => string]>([
+  ['over one long way', longWays, () => 'l38/f'],
+  ['over many ways', numbers(1000).map(wayOf), (index) => `l${index}/f`],
+])('hard links %s of the layer below are refused soon, and the layer is named', async ([, below, target]) => {
+  await using lab = openImageLab()
+  const links = numbers(1000).map(
+    (index): TarFile => ({ name: `h${index}`, type: 'link', linkName: target(index) }),
+  )
+  const image = buildImage({ layers: [[...below, { name: 'x/f' }], links] })
+  const begun = performance.now()
+  await expect(lab.images.store.add(imageSource(image), never)).rejects.toThrow(
+    new RegExp(`^${image.layers[1]?.diffId}: `),
+  )
+  expect(performance.now() - begun).toBeLessThan(4_000)
+  await lab.images.settled()
+  expect(here(lab.root)).toEqual({ layers: [], trash: [] })
+})
