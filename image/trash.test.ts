@@ -31,6 +31,18 @@ test('a tree is out of sight at once, and deleted when the trash is settled', as
   expect(readdirSync(join(home, 'trash'))).toEqual([])
 })
 
+test('a deletion that failed is tried once more: another job may have ended its thread', async () => {
+  const asked: string[] = []
+  const { trash, journal } = opened(async (path) => {
+    asked.push(path)
+    if (asked.length === 1) throw new CriError('internal', 'the untar thread failed')
+    await removing(path)
+  })
+  trash.discard(join(home, 'tree'))
+  await trash.settled()
+  expect([asked.length, journal, readdirSync(join(home, 'trash'))]).toEqual([2, [], []])
+})
+
 test.for([
   ['is logged', new Error('EPERM'), 'warn'],
   ['by a stop is not', new CriError('cancelled', 'closing'), 'debug'],

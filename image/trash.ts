@@ -58,14 +58,25 @@ export class Trash {
   }
 
   #delete(grave: string): void {
-    const deletion: Promise<void> = this.#pool
-      .remove(grave)
+    const deletion: Promise<void> = this.#remove(grave)
       .catch((error: unknown) => {
         const fields = { path: grave, error: describeError(error) }
-        const isClosing = error instanceof CriError && error.kind === 'cancelled'
-        this.#log[isClosing ? 'debug' : 'warn'](fields, 'a tree was not deleted: the next start tries again')
+        const level = isClosing(error) ? 'debug' : 'warn'
+        this.#log[level](fields, 'a tree was not deleted: the next start tries again')
       })
       .finally(() => this.#running.delete(deletion))
     this.#running.add(deletion)
   }
+
+  /** Tries twice: another job may have ended the thread. */
+  async #remove(grave: string): Promise<void> {
+    try {
+      await this.#pool.remove(grave)
+    } catch (error) {
+      if (isClosing(error)) throw error
+      await this.#pool.remove(grave)
+    }
+  }
 }
+
+const isClosing = (error: unknown): boolean => error instanceof CriError && error.kind === 'cancelled'

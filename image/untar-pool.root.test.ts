@@ -86,3 +86,15 @@ test('a patch that is given up ends soon, and the thread goes on with what else 
   await expect(patched).rejects.toMatchObject({ kind: 'cancelled' })
   expect(await untarred).toMatchObject({ usedInodes: 3 })
 })
+
+test('what ends a thread is told to all whose work it did, and the next one starts anew', async () => {
+  await using pool = new UntarPool({ maxThreads: 1, heapMb: 16 })
+  const lost = { kind: 'internal', cause: { code: 'ERR_WORKER_OUT_OF_MEMORY' } }
+  const many = tarOf(Array.from({ length: 60_000 }, (_, index) => ({ name: `${'x'.repeat(80)}${index}` })))
+  const [digest, limits] = [digestOf(many), { sizeBytes: 1 << 30, entries: 100_000 }]
+  const large = { ...job('large', 'erofs'), digest, diffId: digest, limits }
+  const stuck = pool.untar(job('a'), () => new Promise(() => {}), never)
+  const failures = await Promise.allSettled([stuck, pool.untar(large, async () => pieces(many), never)])
+  expect(failures).toMatchObject([{ reason: lost }, { reason: lost }])
+  await pool.remove(join(home, 'large'))
+})

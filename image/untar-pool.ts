@@ -31,16 +31,25 @@ interface Thread {
   idleTimer: NodeJS.Timeout | undefined
 }
 
+export interface UntarPoolOptions {
+  readonly maxThreads?: number
+  readonly idleMs?: number
+  /** Of each thread; what needs more ends it. */
+  readonly heapMb?: number
+}
+
 /** Threads that unpack layers, copy and delete trees: at most `maxThreads`, started when needed, ended when idle. */
 export class UntarPool implements AsyncDisposable {
   readonly #threads = new Set<Thread>()
   readonly #maxThreads: number
   readonly #idleMs: number
+  readonly #heapMb: number
   #isClosed = false
 
-  constructor(options: { readonly maxThreads?: number; readonly idleMs?: number } = {}) {
+  constructor(options: UntarPoolOptions = {}) {
     this.#maxThreads = options.maxThreads ?? 2
     this.#idleMs = options.idleMs ?? 3_000
+    this.#heapMb = options.heapMb ?? 256
   }
 
   /**
@@ -132,7 +141,6 @@ export class UntarPool implements AsyncDisposable {
       else if (message.answer === 'done') resolve(message)
       else reject(new CriError(message.kind, message.message))
     })
-    port.on('close', () => reject(new CriError('cancelled', 'unpacking was cancelled')))
     thread.worker.postMessage(request, [request.port])
     try {
       return await promise
@@ -155,9 +163,10 @@ export class UntarPool implements AsyncDisposable {
 
   #start(): Thread {
     const worker = new Worker(workerUrl(import.meta.url, 'untar'), {
-      resourceLimits: { maxOldGenerationSizeMb: 256, maxYoungGenerationSizeMb: 16 },
+      resourceLimits: { maxOldGenerationSizeMb: this.#heapMb, maxYoungGenerationSizeMb: 16 },
     })
     const thread: Thread = { worker, jobs: new Set(), idleTimer: undefined }
+    // Nobody heeds that the ports close, which comes first: only here the reason is told.
     const lost = (error: Error): void => {
       this.#threads.delete(thread)
       for (const reject of thread.jobs) reject(error)
