@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { expect, test } from 'vitest'
 import type { ImageRecords, StoredImage, StoredLayer } from '#image/image-records.ts'
-import { openImageRecords } from './image-records.ts'
+import { openForeignImageRecords, openImageRecords } from './image-records.ts'
 
 const layer = (number: number): StoredLayer => {
   const usage = { compressedBytes: 10, usedBytes: 4096, usedInodes: 1 }
@@ -114,9 +114,18 @@ test('a root file system of a layer that is nowhere is refused whole', () => {
   expect(records.rootfs('c1')).toBeUndefined()
 })
 
-test('a store that knew directories alone has its layers still', () => {
+/** The path of a database, which is there until `use` returns. */
+function withPath(use: (path: string) => void): void {
   const home = mkdtempSync(join(tmpdir(), 'cri-ts-records-'))
-  const path = join(home, 'images.db')
+  try {
+    use(join(home, 'images.db'))
+  } finally {
+    rmSync(home, { recursive: true })
+  }
+}
+
+/** One of schema version 1 with a layer. */
+function makeFirstVersion(path: string): void {
   const old = new DatabaseSync(path)
   old.exec(
     `CREATE TABLE layers (number INTEGER PRIMARY KEY AUTOINCREMENT, diff_id TEXT NOT NULL UNIQUE,
@@ -125,7 +134,11 @@ test('a store that knew directories alone has its layers still', () => {
      INSERT INTO layers VALUES (1, 'sha256:layer1', 10, 4096, 1); PRAGMA user_version = 1`,
   )
   old.close()
-  try {
+}
+
+test('a store that knew directories alone has its layers still', () => {
+  withPath((path) => {
+    makeFirstVersion(path)
     using records = openImageRecords(path)
     expect(records.layers()).toEqual([layer(1)])
     expect(records.storeId).toMatch(/^[0-9a-f]{32}$/)
@@ -133,9 +146,36 @@ test('a store that knew directories alone has its layers still', () => {
     expect(again.storeId).toBe(records.storeId)
     using other = opened()
     expect(other.storeId).not.toBe(records.storeId)
-  } finally {
-    rmSync(home, { recursive: true })
+  })
+})
+
+test('a store of somebody else that knew directories alone has its layers, and knows nothing of signatures', () => {
+  withPath((path) => {
+    makeFirstVersion(path)
+    using records = openForeignImageRecords(path)
+    expect(records.layers()).toEqual([layer(1)])
+    expect(records.signatures('i1')).toEqual([])
+  })
+})
+
+test('a store of somebody else has what it knows of signatures and of gaps', () => {
+  const kept = {
+    name: 'r/a@sha256:1',
+    evidence: '{}',
+    policyFile: '/p',
+    policyDigest: 'sha256:p',
+    verifiedAtNs: '7',
   }
+  const gaps = { implied: ['a'], links: [{ path: 'a/link', target: 'a/file' }] }
+  withPath((path) => {
+    const own = openImageRecords(path)
+    own.putRootfs('c1', [layer(2).diffId], [{ ...layer(2), gaps }])
+    own.putSignatures('i1', kept)
+    own[Symbol.dispose]()
+    using records = openForeignImageRecords(path)
+    expect(records.layers()).toEqual([{ ...layer(2), gaps }])
+    expect(records.signatures('i1')).toEqual([kept])
+  })
 })
 
 test('what was found of signatures is kept as long as the image, and replaced under its name', () => {

@@ -77,7 +77,7 @@ export function openForeignImageRecords(path: string): ForeignImageRecords {
       layersIn(run)
         .layers()
         .map((layer) => (has(layerGapsTable) ? { ...layer, gaps: layerGaps(layer.number) } : layer)),
-    signatures: signaturesIn(run).signatures,
+    signatures: (imageId) => (has(signaturesOfAnyStore) ? signaturesIn(run).signatures(imageId) : []),
     [Symbol.dispose]: () => database.close(),
   }
 }

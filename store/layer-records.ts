@@ -52,7 +52,7 @@ export function putLayer(run: Run, layer: StoredLayer): void {
   putLayerGaps(run, layer)
 }
 
-/** A row of a store of an older version has no `directory`. */
+/** A row of a store of an older version lacks what came later, as `directory` here. */
 export const placeOf = (row: Row): LayerPlace => ({
   number: Number(row['number']),
   ...(typeof row['directory'] === 'string' ? { directory: row['directory'] } : {}),
@@ -66,6 +66,6 @@ function layerOf(row: Row): StoredLayer {
     usedBytes: Number(row['used_bytes']),
     usedInodes: Number(row['used_inodes']),
     format: row['format'] === 'erofs' ? 'erofs' : 'overlay',
-    verity: row['verity'] === null ? undefined : String(row['verity']),
+    verity: typeof row['verity'] === 'string' ? row['verity'] : undefined,
   }
 }
