@@ -90,7 +90,11 @@ export async function openCheckpoint(
 ): Promise<{ readonly checkpoint: OpenedCheckpoint; readonly image: LocalImage }> {
   requireCheckpoints(handler, options)
   requireTrust(spec.imageReference, options)
-  const checkpoint = await ports.checkpoints.open(id, spec.imageReference)
+  // An image is opened by its id, to be the very one that may be used.
+  const source = posix.isAbsolute(spec.imageReference)
+    ? spec.imageReference
+    : (await ports.rootfs.resolve(spec.imageReference, useOf(spec, sandbox))).id
+  const checkpoint = await ports.checkpoints.open(id, source)
   for (const reference of checkpoint.images) {
     try {
       return {

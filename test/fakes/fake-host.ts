@@ -49,6 +49,8 @@ export class FakeHost {
   readonly containers = new Map<string, FakeContainer>()
   /** What is laid out of checkpoints, by container. */
   readonly checkpoints = new Set<string>()
+  /** What images that a policy refuses are called. */
+  readonly unverified = new Set<string>()
   /** Archives that were written, by path. */
   readonly archives = new Map<string, CheckpointDescription>()
   /** Objects for which programs of an earlier daemon still act. */

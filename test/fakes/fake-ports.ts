@@ -15,7 +15,7 @@ import type {
 import type { ImageRootfs } from '#runtime/rootfs-port.ts'
 import type { UsageCounters } from '#runtime/usage-port.ts'
 import { fakeAppArmor } from './fake-apparmor.ts'
-import { fakeCheckpoints } from './fake-checkpoints.ts'
+import { fakeCheckpoints, savedImage } from './fake-checkpoints.ts'
 import type { FakeHost } from './fake-host.ts'
 import { fakeImageVolumes } from './fake-image-volumes.ts'
 import { fakeMappedMounts } from './fake-mapped-mounts.ts'
@@ -160,7 +160,8 @@ function fakeRootfs(host: FakeHost, image: LocalImage): ImageRootfs {
   return {
     async resolve(reference) {
       if (reference.includes('missing')) throw notFound('image', reference)
-      return image
+      if (host.unverified.has(reference)) throw new CriError('unverified', `${reference} is not signed`)
+      return reference === savedImage.name ? { ...image, id: savedImage.id } : image
     },
     async mount(containerId) {
       host.rootfs.set(containerId, 'mounted')

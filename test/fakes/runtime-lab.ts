@@ -35,6 +35,7 @@ export function runtimeLab(
   settings: { readonly [handler: string]: Partial<HandlerSettings> } = {},
   mounts: Partial<MountSettings> = {},
   defaults: Partial<ContainerDefaults> = {},
+  confinement: Partial<ConfinementSettings> = {},
 ): RuntimeLab {
   const effects = new Effects()
   const warnings: string[] = []
@@ -62,13 +63,14 @@ export function runtimeLab(
       handler: (name) => sampleHandler(name, settings[name]),
       mounts: { ...fakeMountSettings, ...mounts },
       userNamespaceProblem: '',
-      confinement: noSettings,
+      confinement: { ...noSettings, ...confinement },
       hostname: () => 'node',
       defaults: { ...sampleDefaults, ...defaults },
       nowNs: host.nowNs,
     },
   })
-  return { host, effects, runtime, warnings, restart: () => runtimeLab(host, settings, mounts, defaults) }
+  const restart = (): RuntimeLab => runtimeLab(host, settings, mounts, defaults, confinement)
+  return { host, effects, runtime, warnings, restart }
 }
 
 /** What nobody has configured, with a default mount. */

@@ -1,10 +1,15 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
+import { savedImage } from '#test/fakes/fake-checkpoints.ts'
+import { FakeHost } from '#test/fakes/fake-host.ts'
 import { busybox } from '#test/fakes/fake-ports.ts'
 import { containerSpec, sandboxSpec } from '#test/fakes/records.ts'
 import { runtimeLab } from '#test/fakes/runtime-lab.ts'
 
-async function containerOn(handler: string, fields: Partial<ReturnType<typeof containerSpec>> = {}) {
-  const lab = runtimeLab()
+async function containerOn(
+  handler: string,
+  fields: Partial<ReturnType<typeof containerSpec>> = {},
+  lab = runtimeLab(),
+) {
   const sandboxId = await lab.runtime.sandboxes.run(sandboxSpec({ handler }))
   const id = await lab.runtime.containers.create(containerSpec({ sandboxId, ...fields }))
   return { ...lab, sandboxId, id }
@@ -56,10 +61,36 @@ test('a container that goes on from a checkpoint is one of the image that it ran
 })
 
 test('an image that holds a checkpoint is refused unless the node trusts who makes images', async () => {
-  await expect(containerOn('runc', { imageReference: 'localhost/saved:1' })).rejects.toMatchObject({
+  await expect(containerOn('runc', { imageReference: savedImage.name })).rejects.toMatchObject({
     kind: 'failed-precondition',
     message: expect.stringContaining('set runtime.restore_checkpoint_images on a node') as string,
   })
+})
+
+describe('where the node trusts who makes images, one that holds a checkpoint', () => {
+  const trusting = () => runtimeLab(new FakeHost(), {}, {}, {}, { restoresImages: true })
+
+  test('is gone on from', async () => {
+    const { runtime, id } = await containerOn('runc', { imageReference: savedImage.name }, trusting())
+    expect(runtime.containers.get(id)).toMatchObject({ imageId: busybox.id, state: { phase: 'created' } })
+  })
+
+  test.for([savedImage.name, busybox.id])('is refused when the policy refuses %s', async (refused) => {
+    const lab = trusting()
+    lab.host.unverified.add(refused)
+    await expect(containerOn('runc', { imageReference: savedImage.name }, lab)).rejects.toMatchObject({
+      kind: 'unverified',
+      message: `${refused} is not signed`,
+    })
+    expect(lab.effects.journal.includes('checkpoints.open')).toBe(refused === busybox.id)
+    expect(lab.host.checkpoints.size).toBe(0)
+  })
+})
+
+test('an archive is root’s own, which no policy is asked about', async () => {
+  const lab = runtimeLab()
+  lab.host.unverified.add('/web.tar')
+  await expect(containerOn('runc', { imageReference: '/web.tar' }, lab)).resolves.toBeDefined()
 })
 
 test('a mount that the checkpoint had is asked for by its place', async () => {
