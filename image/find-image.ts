@@ -1,3 +1,4 @@
+import { CriError } from '#lib/errors.ts'
 import type { ImageRecord, ImageStore } from './image-source.ts'
 import { isImageId } from './reference.ts'
 
@@ -13,5 +14,29 @@ export function findImage(store: LocalImages, text: string): ImageRecord | undef
     const found = store.find(name)
     if (found !== undefined) return found
   }
-  return /^[0-9a-f]{3,63}$/.test(text) ? store.find(text) : undefined
+  return idPrefixForm.test(text) ? store.find(text) : undefined
 }
+
+/** The full names that a text may mean which a pod has for the image; none where it is the image's id, or begins that. */
+export function namesSaid(
+  store: Pick<LocalImages, 'localNames'>,
+  text: string,
+  { id, tags, digests }: Pick<ImageRecord, 'id' | 'tags' | 'digests'>,
+): readonly string[] {
+  if (isImageId(text)) return []
+  const names = namesOf(store, text)
+  const isName = names.some((name) => tags.includes(name) || digests.includes(name))
+  return !isName && idPrefixForm.test(text) && id.startsWith(`sha256:${text}`) ? [] : names
+}
+
+/** None of what is no reference. */
+function namesOf(store: Pick<LocalImages, 'localNames'>, text: string): readonly string[] {
+  try {
+    return store.localNames(text)
+  } catch (error) {
+    if (error instanceof CriError && error.kind === 'invalid-argument') return []
+    throw error
+  }
+}
+
+const idPrefixForm = /^[0-9a-f]{3,63}$/

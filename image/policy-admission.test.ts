@@ -169,6 +169,39 @@ describe('an image of several names', () => {
     )
   })
 
+  test('is judged by what the pod says, also where that is none of them', async () => {
+    const said = `${lab.registry.host}/app:2`
+    await expect(lab.admit(image.id, { userSpecifiedImage: said })).rejects.toMatchObject(
+      refused(/app:2 is refused by .*\[0\] \(reject\)/),
+    )
+    await lab.admit(image.id, { userSpecifiedImage: `${lab.registry.host}/other:3` })
+  })
+
+  test.for(['third:1', `app@sha256:${'1'.repeat(64)}`])(
+    'is refused as what it is not, where that needs a signature: %s',
+    async (other) => {
+      await lab.requireKey()
+      sign()
+      const said = `${lab.registry.host}/${other}`
+      await expect(lab.admit(image.id, { userSpecifiedImage: said })).rejects.toMatchObject(
+        refused(
+          /(third:1|app@sha256:1+) needs a signature by .*, but no digest of the image is known there: pull it by that name$/,
+        ),
+      )
+    },
+  )
+
+  test('has to be accepted under each full name that a short one may stand for', async () => {
+    const [locked, free] = [name.replace('v1', '2'), `${lab.registry.host}/other:3`]
+    const namesOf: string[] = [free, locked]
+    lab.store.localNames = () => namesOf
+    await expect(lab.admit(image.id, { userSpecifiedImage: 'short' })).rejects.toMatchObject(
+      refused(/app:2 is refused/),
+    )
+    namesOf.pop()
+    await lab.admit(image.id, { userSpecifiedImage: 'short' })
+  })
+
   test('may be used by its id under any that is accepted', async () => {
     await lab.admit(image.id)
     await lab.admit(image.id.slice(7, 20))
@@ -184,7 +217,7 @@ test('an image from an archive is judged by its name, and has no signature that 
   await lab.admit(id)
   await lab.requireKey()
   await expect(lab.admit(id)).rejects.toMatchObject(
-    refused(/came here from an archive that does not say which manifest/),
+    refused(/v1 needs a signature by .*, but no digest of the image is known there: pull it by that name$/),
   )
 })
 

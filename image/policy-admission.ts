@@ -4,13 +4,14 @@ import type { ImageRecord } from './image-source.ts'
 import type { AppliedPolicy, ImagePolicy } from './policy-check.ts'
 import { storedForm } from './policy-guard.ts'
 import { refusal } from './policy-refusal.ts'
-import { parseReference, type Reference } from './reference.ts'
+import { nameOf, parseReference, type Reference } from './reference.ts'
 import { parseEvidence, type SignatureEvidence } from './signature-evidence.ts'
 import type { SignatureRecords, StoredSignatures } from './signature-records.ts'
 
 /**
  * Asks whether an image that is here may be used now by a pod of the namespace: the policy may be another one than when
- * it was pulled. `said` are the full names that the pod may mean. Throws unverified, naming the rule.
+ * it was pulled. `said` are the full names that the pod may mean, none where it says an id: judged is the one that is the
+ * image's, else each of them; by id, any of the image's names. Throws unverified, naming the rule.
  */
 export type ImageAdmission = (image: ImageRecord, said: readonly string[], namespace: string) => Promise<void>
 
@@ -66,7 +67,7 @@ export function imageAdmission({ policy, records, fetch, clock }: ImageAdmission
     }
   }
 
-  /** Under one of its names. */
+  /** Under one name. */
   async function admit(
     image: ImageRecord,
     reference: Reference | undefined,
@@ -74,35 +75,33 @@ export function imageAdmission({ policy, records, fetch, clock }: ImageAdmission
   ): Promise<void> {
     const applied = await policy.of(reference, namespace)
     if (reference === undefined || !applied?.needsSignatures) return
-    const { canonical } = reference
-    const names = canonical === undefined ? image.digests.filter(isOf(reference)) : [canonical]
+    const names = image.digests.filter(isOf(reference))
     if (names.length === 0) {
       throw refusal(
-        `${reference.tagged ?? reference.name} needs a signature by ${applied.file}, but came here from an archive that does not say which manifest it is of: pull it`,
+        `${nameOf(reference)} needs a signature by ${applied.file}, but no digest of the image is known there: pull it by that name`,
       )
     }
     await firstThatPasses(names, (name) => checkName(image, name, applied))
   }
 
-  return (image, said, namespace) =>
-    firstThatPasses(namesFor(image, said), (name) => admit(image, name, namespace))
+  return async (image, said, namespace) => {
+    const names = [...image.tags, ...image.digests]
+    const spoken = said.find((name) => names.includes(name))
+    const asked = spoken === undefined ? said : [spoken]
+    // A name that is none of the image's stays what is asked for: another rule must not let it in.
+    for (const name of asked) await admit(image, parseReference(name), namespace)
+    if (asked.length > 0) return
+    // By its id any of its names will do, as the content is the same.
+    const own = names.length === 0 ? [undefined] : names.map((name) => parseReference(name))
+    await firstThatPasses(own, (name) => admit(image, name, namespace))
+  }
 }
 
-/** The one that the pod says, if it is one of the image's; else any of its own will do, as the content is the same. */
-function namesFor(
-  { tags, digests }: ImageRecord,
-  said: readonly string[],
-): readonly (Reference | undefined)[] {
-  const names = [...tags, ...digests]
-  const spoken = said.find((name) => names.includes(name))
-  if (spoken !== undefined) return [parseReference(spoken)]
-  return names.length === 0 ? [undefined] : names.map((name) => parseReference(name))
-}
-
+/** Of an image's digests, those that a reference means. */
 const isOf =
-  ({ name }: Reference) =>
+  ({ name, canonical }: Reference) =>
   (digest: string): boolean =>
-    digest.startsWith(`${name}@`)
+    canonical === undefined ? digest.startsWith(`${name}@`) : digest === canonical
 
 const isOutdated = (
   { policyFile, policyDigest }: StoredSignatures,

@@ -22,13 +22,12 @@ import { removeMountPoint, removeMountPoints } from '#linux/remove-mount-point.t
 import type { LocalImage } from '#runtime/ports.ts'
 import type { ImageRootfs, ImageUse } from '#runtime/rootfs-port.ts'
 import { directoryInRoot } from './copy-tree.ts'
-import { findImage } from './find-image.ts'
+import { findImage, namesSaid } from './find-image.ts'
 import type { ImageRecords } from './image-records.ts'
 import type { ImageRecord, ImageStore } from './image-source.ts'
 import { keepLayers } from './kept-layers.ts'
 import type { LayerStore } from './layer-store.ts'
 import type { ImageAdmission } from './policy-admission.ts'
-import { isImageId } from './reference.ts'
 import type { Trash } from './trash.ts'
 import type { UntarPool } from './untar-pool.ts'
 import { visibleLayers } from './visible-layers.ts'
@@ -126,18 +125,8 @@ async function resolveLocal(
       `image ${reference} is an OCI artifact (${image.artifactType}), which cannot be run: mount it as an image volume`,
     )
   }
-  await admit?.(image, namesSaid(images, use.userSpecifiedImage || reference), use.namespace)
+  await admit?.(image, namesSaid(images, use.userSpecifiedImage || reference, image), use.namespace)
   return localImage(image)
-}
-
-/** None of an id, or of the beginning of one. */
-function namesSaid(images: RootfsOptions['images'], text: string): readonly string[] {
-  try {
-    return isImageId(text) ? [] : images.localNames(text)
-  } catch (error) {
-    if (error instanceof CriError && error.kind === 'invalid-argument') return []
-    throw error
-  }
 }
 
 const localImage = ({ id, config, artifactType, digests: [digest] }: ImageRecord): LocalImage => ({

@@ -1,10 +1,10 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { namesSaid } from '#image/find-image.ts'
 import { imageAdmission } from '#image/policy-admission.ts'
 import { imagePolicy } from '#image/policy-check.ts'
 import { policyFiles } from '#image/policy-file.ts'
 import { gatherEvidence, pullGuard } from '#image/policy-guard.ts'
-import { isImageId } from '#image/reference.ts'
 import type { SignatureRecords, StoredSignatures } from '#image/signature-records.ts'
 import type { ImageVerifiers } from '#image/verifier-programs.ts'
 import type { ImageUse } from '#runtime/rootfs-port.ts'
@@ -70,8 +70,7 @@ export async function policyLab({
       const image = lab.store.find(reference)
       if (image === undefined) throw new Error(`${reference} is not here`)
       const { namespace = '', userSpecifiedImage = '' } = use
-      const said = userSpecifiedImage || reference
-      await admission(image, isImageId(said) || /^[0-9a-f]+$/.test(said) ? [] : [said], namespace)
+      await admission(image, namesSaid(lab.store, userSpecifiedImage || reference, image), namespace)
     },
     requireKey: (changes = {}) =>
       writePolicy({
