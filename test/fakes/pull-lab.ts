@@ -64,9 +64,11 @@ export async function pullLab(
   platforms: readonly string[] = ['linux/amd64'],
   asked: Partial<RegistryOptions> = {},
 ): Promise<PullLab> {
-  const registry = await FakeRegistry.start()
-  const mirror = await FakeRegistry.start()
+  await using undo = new AsyncDisposableStack()
+  const registry = undo.use(await FakeRegistry.start())
+  const mirror = undo.use(await FakeRegistry.start())
   const configDir = await mkdtemp(join(tmpdir(), 'cri-ts-pull-'))
+  undo.defer(() => rm(configDir, { recursive: true }))
   const store = new FakeImageStore()
   const pauses: number[] = []
   const clock = { seconds: 0, nowNs: () => `${clock.seconds}000000000` }
@@ -78,6 +80,7 @@ export async function pullLab(
     puller.pull(`${registry.host}/${name}`, auth, new AbortController().signal, {
       watch: (begun) => progress.push(begun),
     })
+  const resources = undo.move()
   return {
     registry,
     mirror,
@@ -111,11 +114,7 @@ export async function pullLab(
       expect(store.find(id)?.diffIds).toEqual(layers.map(({ diffId }) => diffId))
       for (const { diffId, blob } of layers) expect(store.layer(diffId)?.equals(blob)).toBe(true)
     },
-    async [Symbol.asyncDispose]() {
-      await registry[Symbol.asyncDispose]()
-      await mirror[Symbol.asyncDispose]()
-      await rm(configDir, { recursive: true })
-    },
+    [Symbol.asyncDispose]: () => resources.disposeAsync(),
   }
 }
 
