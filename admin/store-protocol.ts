@@ -28,6 +28,7 @@ export const storeCheck = z.object({
       images: names,
       containers: names,
       repaired: z.boolean(),
+      checked: z.boolean(),
     }),
   ),
   layers: z.number(),

@@ -13,7 +13,7 @@ const broken = { subject: 'layer sha256:1', what: 'etc/passwd is gone', images: 
 const asked: unknown[] = []
 
 /** A store with one broken layer, of which a container is made when `isUsed`. */
-const upkeep = (isUsed: boolean): StoreUpkeep => ({
+const upkeep = (isUsed: boolean, checked = true): StoreUpkeep => ({
   usage: async () => ({
     owners: [
       { kind: 'shared', names: ['a:1', 'b:1'], ...sizes(4_260_000, 12) },
@@ -25,7 +25,7 @@ const upkeep = (isUsed: boolean): StoreUpkeep => ({
   async check(request) {
     asked.push(request)
     const containers = isUsed ? ['c1'] : []
-    const problem = { ...broken, containers, repaired: request.repair && !isUsed }
+    const problem = { ...broken, containers, repaired: request.repair && !isUsed && checked, checked }
     return { problems: [problem], layers: 5, images: 2, unverified: ['sha256:2'] }
   },
   async prune(request) {
@@ -34,10 +34,10 @@ const upkeep = (isUsed: boolean): StoreUpkeep => ({
   },
 })
 
-async function run(args: readonly string[], isUsed = false) {
+async function run(args: readonly string[], isUsed = false, isRead = true) {
   const state = mkdtempSync(join(tmpdir(), 'cli-'))
   const log = { debug() {}, info() {}, warn() {}, error() {} }
-  const server = await serveAdmin(adminSocket(state), { routes: storeRoutes(upkeep(isUsed)), log })
+  const server = await serveAdmin(adminSocket(state), { routes: storeRoutes(upkeep(isUsed, isRead)), log })
   onTestFinished(async () => {
     await server[Symbol.asyncDispose]()
     rmSync(state, { recursive: true })
@@ -85,6 +85,10 @@ test('check --repair says what to pull again, and fails only for what it had to 
     code: 1,
     out: expect.stringContaining('is gone; used by containers c1; needed by: a:1 b:1\n'),
     err: expect.stringContaining('remove the containers that use it first'),
+  })
+  expect(await run(['check', '--repair'], false, false)).toMatchObject({
+    code: 1,
+    err: expect.stringContaining('see why they could not be read, and check again'),
   })
 })
 

@@ -32,10 +32,12 @@ export function addStoreCommands(program: Command, context: CliContext): void {
       const { repair = false, quick = false } = flags
       const found = await (await storeOf(context)).check({ repair, deep: !quick })
       answer(flags, found, checkText)
-      const left = found.problems.filter(({ repaired }) => !repaired).length
-      if (left === 0) return
-      const remedy = repair ? 'remove the containers that use it first' : 'run it with --repair'
-      throw new CriError('failed-precondition', `${left} of the store's problems are left: ${remedy}`)
+      const left = found.problems.filter(({ repaired }) => !repaired)
+      if (left.length === 0) return
+      throw new CriError(
+        'failed-precondition',
+        `${left.length} of the store's problems are left: ${remedyOf(left, repair)}`,
+      )
     })
   store
     .command('prune')
@@ -48,6 +50,11 @@ export function addStoreCommands(program: Command, context: CliContext): void {
       const gone = await (await storeOf(context)).prune({ all, dryRun })
       answer(flags, gone, (found) => pruneText(found, dryRun))
     })
+}
+
+function remedyOf(left: StoreCheckAnswer['problems'], repair: boolean): string {
+  if (left.every(({ checked }) => !checked)) return 'see why they could not be read, and check again'
+  return repair ? 'remove the containers that use it first' : 'run it with --repair'
 }
 
 const KINDS: { readonly [kind: string]: string } = {

@@ -13,6 +13,8 @@ export interface LayerCheckAnswer {
   readonly problems: readonly string[]
   /** Nothing is known of how the layer was: an earlier version unpacked it. */
   readonly unknown?: boolean
+  /** Why it could not be read to its end, where nothing was found to be wrong with it. */
+  readonly unread?: string
 }
 
 /** Reads all files of unpacked layers and compares their tar's digest, in a thread of its own until it is disposed of. */

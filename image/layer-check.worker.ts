@@ -15,6 +15,6 @@ async function answer({ diffId, ...place }: LayerCheckRequest): Promise<LayerChe
     return { problems: await verifyLayer(place, diffId) }
   } catch (error) {
     if (error instanceof CriError && error.kind === 'not-found') return { problems: [], unknown: true }
-    return { problems: [`it cannot be read: ${describeError(error)}`] }
+    return { problems: [], unread: describeError(error) }
   }
 }

@@ -64,7 +64,8 @@ function tailOf(fd: number, path: string) {
   const footer = bytesAt(fd, Math.max(0, size - footerBytes), footerBytes)
   const framesEnd = size < footerBytes ? 0 : Number(footer.readBigUInt64BE(0))
   const indexAt = size < footerBytes ? 0 : Number(footer.readBigUInt64BE(8))
-  const isSound = footer.toString('latin1', 16) === mark && framesEnd <= indexAt && indexAt <= size
+  const isSound =
+    footer.toString('latin1', 16) === mark && framesEnd <= indexAt && indexAt <= size - footerBytes
   if (!isSound) throw damaged(path)
   const index = indexSchema.safeParse(jsonOf(bytesAt(fd, indexAt, size - footerBytes - indexAt)))
   if (!index.success) throw damaged(path)

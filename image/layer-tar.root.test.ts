@@ -19,7 +19,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { digestOf } from '#test/fixtures/image.ts'
 import { anyTarFile } from '#test/fixtures/read-tar.ts'
 import { type TarFile, tarOf, tarParts } from '#test/fixtures/tar.ts'
-import { headersFileOf, LayerHeaders } from './layer-headers.ts'
+import { headersFileOf, headersFormat, LayerHeaders } from './layer-headers.ts'
 import { readLayerTar, verifyLayer } from './layer-tar.ts'
 import { LayerWriter } from './layer-writer.ts'
 import { TarReader } from './tar-reader.ts'
@@ -215,6 +215,15 @@ describe('damage is told by name:', () => {
       () => {
         const headers = readFileSync(place().headersFile)
         writeFileSync(place().headersFile, headers.fill(0, 8, 60))
+      },
+      /layer\.headers.* is damaged/,
+    ],
+    [
+      'the place of its index is changed',
+      () => {
+        const headers = readFileSync(place().headersFile)
+        headers.writeBigUInt64BE(BigInt(headers.length - 4), headers.length - headersFormat.footerBytes + 8)
+        writeFileSync(place().headersFile, headers)
       },
       /layer\.headers.* is damaged/,
     ],

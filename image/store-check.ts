@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { closeSync, lstatSync, openSync } from 'node:fs'
 import { join } from 'node:path'
+import { describeError } from '#lib/errors.ts'
 import { measureVerity } from '#linux/fs-verity.ts'
 import { namesIn } from '#linux/names-in.ts'
 import { parseImageConfig } from './image-config.ts'
@@ -11,7 +12,7 @@ import {
   type StoredImage,
   type StoredLayer,
 } from './image-records.ts'
-import { LayerChecker } from './layer-check.ts'
+import { type LayerCheckAnswer, LayerChecker } from './layer-check.ts'
 import { headersFileOf } from './layer-headers.ts'
 import type { LayerStore } from './layer-store.ts'
 import { layerUsers, nameOf } from './layer-users.ts'
@@ -26,6 +27,8 @@ export interface StoreProblem {
   /** Ids of the containers that are made of it: it is not taken from them. */
   readonly containers: readonly string[]
   readonly repaired: boolean
+  /** False of what could not be read: nothing is known to be wrong with it, nothing is taken away. */
+  readonly checked: boolean
 }
 
 export interface StoreCheck {
@@ -54,7 +57,8 @@ export interface StoreCheckOptions {
 
 /**
  * Holds records against directories, and layers against their digests. With `repair` a broken layer goes with its
- * images, but not one that a container is made of; what no record owns goes, too.
+ * images, but not one that a container is made of, nor one that cannot be read: that may pass; what no record owns goes,
+ * too.
  */
 export async function checkStore(options: StoreCheckOptions, repair: boolean): Promise<StoreCheck> {
   const { records, signal } = options
@@ -64,46 +68,52 @@ export async function checkStore(options: StoreCheckOptions, repair: boolean): P
   await using checker = options.deep ? new LayerChecker() : undefined
   for (const layer of layers) {
     signal.throwIfAborted()
-    const { problems: wrong, unknown } = await checkLayer(layer, options, checker)
-    if (unknown === true) unverified.push(layer.diffId)
+    const found = await checkLayer(layer, options, checker)
+    if (found.unknown === true) unverified.push(layer.diffId)
     // It may have gone meanwhile, with its image.
-    const isStill = records.layerByNumber(layer.number) !== undefined
-    if (wrong.length > 0 && isStill) problems.push(brokenLayer(layer, wrong.join('; '), options, repair))
+    if (records.layerByNumber(layer.number) !== undefined)
+      problems.push(...faults(layer, found, options, repair))
   }
   const images = records.images()
   for (const image of images) problems.push(...brokenImage(image, options, repair))
   await options.layers.quiet()
   problems.push(...unowned(options, repair))
   for (const what of records.damage()) {
-    problems.push({ ...{ subject: 'images.db', what }, images: [], containers: [], repaired: false })
+    problems.push({ ...broken, subject: 'images.db', what })
   }
   if (problems.some(({ repaired }) => repaired)) options.refresh()
   return { problems, layers: layers.length, images: images.length, unverified }
 }
 
-interface Found {
-  readonly problems: readonly string[]
-  readonly unknown?: boolean
-}
+const broken = { images: [], containers: [], repaired: false, checked: true }
 
 async function checkLayer(
   layer: StoredLayer,
   { layers, signal }: StoreCheckOptions,
   checker: LayerChecker | undefined,
-): Promise<Found> {
+): Promise<LayerCheckAnswer> {
   const directory = layers.path(layer)
-  const stat = lstatSync(directory, { throwIfNoEntry: false })
-  if (stat === undefined) return { problems: [`${directory} is gone`] }
-  const isErofs = layer.format === 'erofs'
-  if (isErofs !== stat.isFile()) return { problems: [`${directory} is no ${isErofs ? 'file' : 'directory'}`] }
-  const wrong = isErofs ? verityProblems(layer, directory) : []
+  const place = placeOf(layer, directory)
   // What was made to lie between the layers of an image has no tar that it came from.
   const isPatch = layer.diffId.startsWith(PATCH_PREFIX)
-  if (wrong.length > 0 || checker === undefined || isPatch) return { problems: wrong }
+  const isDone = place.problems.length > 0 || place.unread !== undefined
+  if (isDone || checker === undefined || isPatch) return place
   // Its blob is no tar, or one whose digest nobody has told; the kernel has verified it where it is a file with fs-verity.
   if (layer.diffId.startsWith(ARTIFACT_PREFIX)) return { problems: [], unknown: layer.verity === undefined }
   const { diffId } = layer
   return await checker.check({ directory, headersFile: headersFileOf(directory), diffId }, signal)
+}
+
+function placeOf(layer: StoredLayer, path: string): LayerCheckAnswer {
+  const isErofs = layer.format === 'erofs'
+  try {
+    const stat = lstatSync(path, { throwIfNoEntry: false })
+    if (stat === undefined) return { problems: [`${path} is gone`] }
+    if (isErofs !== stat.isFile()) return { problems: [`${path} is no ${isErofs ? 'file' : 'directory'}`] }
+    return { problems: isErofs ? verityProblems(layer, path) : [] }
+  } catch (error) {
+    return { problems: [], unread: describeError(error) }
+  }
 }
 
 /** The kernel holds what is read of the file to this digest. */
@@ -118,29 +128,34 @@ function verityProblems({ verity }: StoredLayer, path: string): readonly string[
   }
 }
 
-function brokenLayer(
+function faults(
   { number, diffId }: StoredLayer,
-  what: string,
+  { problems, unread }: LayerCheckAnswer,
   { records, layers, trash }: StoreCheckOptions,
   repair: boolean,
-): StoreProblem {
+): readonly StoreProblem[] {
+  if (problems.length === 0 && unread === undefined) return []
   const users = layerUsers(records)
   const images = users.images.get(number) ?? []
   const containers = users.containers.get(number) ?? []
+  const problem = { subject: `layer ${diffId}`, images, containers }
+  if (unread !== undefined) {
+    return [{ ...problem, what: `it could not be checked: ${unread}`, repaired: false, checked: false }]
+  }
   const repaired = repair && containers.length === 0 && !layers.isClaimed(diffId)
   if (repaired) {
     records.dropLostLayer(number)
     trash.discard(headersFileOf(layers.path({ number })))
     trash.discard(layers.path({ number }))
   }
-  return { subject: `layer ${diffId}`, what, images, containers, repaired }
+  return [{ ...problem, what: problems.join('; '), repaired, checked: true }]
 }
 
 function brokenImage(image: StoredImage, { records }: StoreCheckOptions, repair: boolean): StoreProblem[] {
   const what = faultOf(image)
   if (what === undefined) return []
   if (repair) records.removeImage(image.id)
-  return [{ subject: `image ${image.id}`, what, images: [nameOf(image)], containers: [], repaired: repair }]
+  return [{ ...broken, subject: `image ${image.id}`, what, images: [nameOf(image)], repaired: repair }]
 }
 
 function faultOf({ id, config, diffIds }: StoredImage): string | undefined {
@@ -160,8 +175,7 @@ function unowned(options: StoreCheckOptions, repair: boolean): readonly StorePro
   const containers = rootfsIds()
   const leave = (path: string, bin: Trash): StoreProblem => {
     if (repair) bin.discard(path)
-    const what = 'no record owns it'
-    return { subject: path, what, images: [], containers: [], repaired: repair }
+    return { ...broken, subject: path, what: 'no record owns it', repaired: repair }
   }
   const left = namesIn(join(root, 'layers')).map((name) => join(root, 'layers', name))
   const lost = namesIn(join(containersRoot, 'rootfs')).filter((id) => !containers.has(id))

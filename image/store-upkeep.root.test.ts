@@ -72,7 +72,7 @@ describe('a check', () => {
     const problem = { subject: `layer ${diffIdOf(one, 1)}`, images: [tag('one')], containers: [] }
     const found = await check(lab)
     expect(found.problems).toEqual([
-      { ...problem, what: expect.stringMatching(what) as string, repaired: false },
+      { ...problem, what: expect.stringMatching(what) as string, repaired: false, checked: true },
     ])
     expect(lab.images.store.list()).toHaveLength(2)
     expect((await check(lab, true)).problems).toMatchObject([{ ...problem, repaired: true }])
@@ -96,6 +96,18 @@ describe('a check', () => {
 })
 
 describe('a check of a store in use', () => {
+  test('takes nothing of what it cannot read, and says so', async () => {
+    await using lab = await filled()
+    // Its read fails.
+    rmSync(join(lab.root, 'layers/2.headers'))
+    mkdirSync(join(lab.root, 'layers/2.headers'))
+    const what = expect.stringMatching(/^it could not be checked: EISDIR/) as string
+    const unread = { subject: `layer ${diffIdOf(one, 1)}`, images: [tag('one')], containers: [], what }
+    expect((await check(lab, true)).problems).toEqual([{ ...unread, repaired: false, checked: false }])
+    expect(lab.images.store.list()).toHaveLength(2)
+    expect(readFileSync(join(lab.root, 'layers/2/one'), 'utf8')).toBe('1')
+  })
+
   test('finds what no record owns, and takes it away', async () => {
     await using lab = await filled()
     const paths = ['layers/tmp-x', 'layers/9', 'rootfs/gone'].map((path) => join(lab.root, path))
