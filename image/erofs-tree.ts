@@ -10,12 +10,18 @@ const LINK_LIMIT = 40
 /** Names and attributes that are kept in memory until the end, and what each name costs besides: hostile ones would fill it. */
 const KEPT_LIMIT_BYTES = 192 << 20
 const NAME_COST_BYTES = 72
+/** PATH_MAX: nothing could be called by a longer one. */
+const PATH_LIMIT_BYTES = 4096
+/** They go to the daemon, and into its database. */
+const IMPLIED_LIMIT_BYTES = 32 << 20
+const PATH_COST_BYTES = 16
 
 export interface ErofsDirectory {
   readonly inode: number
   /** Undefined of the root. */
   readonly parent: ErofsDirectory | undefined
   readonly name: string
+  readonly pathBytes: number
   /** Inodes by name; names are bytes in latin1. */
   readonly children: Map<string, number>
   /** The layers below show nothing in it. */
@@ -74,8 +80,16 @@ export class ErofsTree {
 
   /** Directories that entries only imply, whose attributes are those that lie below. */
   *implied(): Generator<string> {
+    let sizeBytes = 0
     for (const directory of this.#directories.values()) {
-      if (!directory.isDescribed && !directory.isFresh) yield pathOf(directory)
+      if (directory.isDescribed || directory.isFresh) continue
+      sizeBytes += directory.pathBytes + PATH_COST_BYTES
+      if (sizeBytes > IMPLIED_LIMIT_BYTES) {
+        throw invalidArgument(
+          `the layer implies directories whose paths take more than ${IMPLIED_LIMIT_BYTES >> 20} MiB`,
+        )
+      }
+      yield pathOf(directory)
     }
   }
 
@@ -126,10 +140,16 @@ export class ErofsTree {
   }
 
   #newDirectory(parent: ErofsDirectory | undefined, name: string): ErofsDirectory {
+    const pathBytes = parent === undefined ? 0 : parent.pathBytes + 1 + name.length
+    if (pathBytes > PATH_LIMIT_BYTES) {
+      throw invalidArgument(
+        `the path of the directory ${readable(name).slice(0, 40)} in the layer is longer than ${PATH_LIMIT_BYTES} bytes`,
+      )
+    }
     const inode = this.inodes.add(plainDirectory)
     const children = new Map<string, number>()
     const marks = { isOpaque: false, isDescribed: false, isFresh: false }
-    const directory: ErofsDirectory = { inode, parent, name, children, ...marks }
+    const directory: ErofsDirectory = { inode, parent, name, pathBytes, children, ...marks }
     this.#directories.set(inode, directory)
     return directory
   }
@@ -196,8 +216,10 @@ const plainDirectory: Inode = {
 }
 
 /** From the layer's root, '' for that itself. */
-export function pathOf({ parent, name }: ErofsDirectory): string {
-  return parent === undefined ? '' : childOf(pathOf(parent), name)
+export function pathOf(directory: ErofsDirectory): string {
+  const names: string[] = []
+  for (let at = directory; at.parent !== undefined; at = at.parent) names.push(at.name)
+  return names.reverse().join('/')
 }
 
 function linkCounter(components: readonly string[]): () => void {

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { describeError } from '#lib/errors.ts'
 import { buildImage } from '#test/fixtures/image.ts'
 import { here, never, openImageLab } from '#test/fixtures/image-lab.ts'
 import { imageSource } from '#test/fixtures/image-sources.ts'
@@ -31,6 +32,26 @@ test.for<[string, readonly TarFile[], (index: number) => string]>([
     new RegExp(`^${image.layers[1]?.diffId}: `),
   )
   expect(performance.now() - begun).toBeLessThan(4_000)
+  await lab.images.settled()
+  expect(here(lab.root)).toEqual({ layers: [], trash: [] })
+})
+
+test.for<[string, readonly TarFile[], RegExp]>([
+  [
+    'implied directories, each deep',
+    numbers(12).map((index) => ({ name: `a${index}/${'x/'.repeat(2000)}f` })),
+    /implies directories whose paths take more than 32 MiB/,
+  ],
+  [
+    'a directory that is longer than a path may be',
+    [{ name: 'l', type: 'symlink', linkName: 'x/'.repeat(2000) }, { name: `l/${'x/'.repeat(100)}f` }],
+    /is longer than 4096 bytes/,
+  ],
+])('an EROFS layer of %s is refused', async ([, files, why]) => {
+  await using lab = openImageLab({ format: 'erofs' })
+  const image = buildImage({ layers: [files] })
+  const added = lab.images.store.add(imageSource(image), never).catch(describeError)
+  expect(await added).toMatch(why)
   await lab.images.settled()
   expect(here(lab.root)).toEqual({ layers: [], trash: [] })
 })

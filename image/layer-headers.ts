@@ -50,6 +50,9 @@ const fastest = { params: { [constants.ZSTD_c_compressionLevel]: 1 } }
 /** Small enough for the processor's cache; each is a frame. */
 const BATCH_BYTES = 256 << 10
 const BATCHES_AHEAD = 16
+/** Of the index, which is read as a whole; each of its entries takes more memory then. */
+const INDEX_LIMIT_BYTES = 16 << 20
+const INDEX_ENTRY_BYTES = 128
 const { verbatim, file, sparse, piece, node, footerBytes, mark } = headersFormat
 
 /** Writes such a file while its layer is unpacked. It is compressed by threads of their own meanwhile. */
@@ -70,6 +73,7 @@ export class LayerHeaders implements Disposable {
   #contentBytes = 0
   #isClosed = false
   readonly #replaced: ReplacedContent[] = []
+  #indexBytes = 0
 
   /** `path` must not be there yet. */
   constructor(path: string) {
@@ -109,9 +113,16 @@ export class LayerHeaders implements Disposable {
 
   /**
    * Keeps a content which the layer is about to replace; `absolute` is its file, undefined of what is none. Throws
-   * invalid-argument when that would be more than all contents so far: links and holes could make it any size.
+   * invalid-argument when that would be more than all contents so far: links and holes could make it any size; and
+   * when the names would be too many.
    */
   replaced(path: string, absolute: string | undefined): void {
+    this.#indexBytes += JSON.stringify(path).length + INDEX_ENTRY_BYTES
+    if (this.#indexBytes > INDEX_LIMIT_BYTES) {
+      throw invalidArgument(
+        `the layer replaces so many of its own files that their names take more than ${INDEX_LIMIT_BYTES >> 20} MiB: rebuild the image`,
+      )
+    }
     const sizeBytes = absolute === undefined ? 0 : this.#spill(path, absolute)
     this.#replaced.push({ path, sizeBytes })
   }
