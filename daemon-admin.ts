@@ -51,10 +51,10 @@ function imagesOf({ config, store, puller, images }: CliServerOptions): AdminRou
   const { temporaryDirectory, exporter } = images
   return imageRoutes({
     ...{ store, puller, exporter },
-    async importArchive(path, name) {
+    async importArchive(path, name, signal) {
       const platforms = imagePlatforms(config)
       const options = { temporaryDirectory, platforms, ...(name === undefined ? {} : { name }) }
-      const imported = await importImages(store, path, options, new AbortController().signal)
+      const imported = await importImages(store, path, options, signal)
       return imported.map(({ id, tags }) => ({ id, names: tags }))
     },
   })

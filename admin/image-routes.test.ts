@@ -1,4 +1,5 @@
 import { mkdtempSync, rmSync } from 'node:fs'
+import { request as requestOf } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest'
@@ -12,20 +13,34 @@ import { serveAdmin } from './server.ts'
 
 const quiet = { debug() {}, info() {}, warn() {}, error() {} }
 
+const HANGING = '/hanging.tar'
+let begun: PromiseWithResolvers<void>
+let givenUp: PromiseWithResolvers<void>
+/** Until the signal ends it. */
+async function hang(signal: AbortSignal): Promise<void> {
+  begun.resolve()
+  await new Promise((resolve) => signal.addEventListener('abort', resolve))
+  givenUp.resolve()
+}
+
 let lab: PullLab
+let socketPath: string
 let client: ImageClient
 let imported: unknown[]
 let exported: unknown[]
 beforeEach(async () => {
   lab = await pullLab()
+  begun = Promise.withResolvers()
+  givenUp = Promise.withResolvers()
   imported = []
   exported = []
   const state = mkdtempSync(join(tmpdir(), 'admin-'))
   const routes = imageRoutes({
     store: lab.store,
     puller: lab.puller,
-    async importArchive(path, name) {
+    async importArchive(path, name, signal) {
       imported.push({ path, name })
+      if (path === HANGING) await hang(signal)
       return [{ id: 'sha256:1', names: [name ?? path] }]
     },
     exporter: {
@@ -35,8 +50,9 @@ beforeEach(async () => {
       },
     },
   })
-  const server = await serveAdmin(adminSocket(state), { routes, log: quiet })
-  client = imageClient(adminClient(adminSocket(state)))
+  socketPath = adminSocket(state)
+  const server = await serveAdmin(socketPath, { routes, log: quiet })
+  client = imageClient(adminClient(socketPath))
   onTestFinished(async () => {
     await server[Symbol.asyncDispose]()
     rmSync(state, { recursive: true })
@@ -57,6 +73,15 @@ test('an archive is imported under the name that is given', async () => {
     { path: '/a b.tar', name: 'web:1' },
     { path: '/b.tar', name: undefined },
   ])
+})
+
+test('who hangs up gives an import up', async () => {
+  const call = requestOf({ socketPath, method: 'POST', path: '/v1/images/import' })
+  call.on('error', () => {}) // That it was hung up.
+  call.end(JSON.stringify({ path: HANGING }))
+  await begun.promise
+  call.destroy()
+  await givenUp.promise
 })
 
 test('images are exported as it is asked', async () => {

@@ -25,6 +25,7 @@ export interface ImageRoutesOptions {
   importArchive(
     path: string,
     name: string | undefined,
+    signal: AbortSignal,
   ): Promise<readonly { readonly id: string; readonly names: readonly string[] }[]>
   readonly exporter: ImageExporter
 }
@@ -42,9 +43,9 @@ export function imageRoutes({ store, puller, importArchive, exporter }: ImageRou
       const exported = await exporter.export(images, path, options, signal)
       return exported.map(({ id, tags }) => ({ id, names: tags }))
     },
-    async [`POST ${IMPORT_PATH}`]({ body, query }) {
+    async [`POST ${IMPORT_PATH}`]({ body, query, signal }) {
       const { path } = await body(importRequest, '{"path": "/an/absolute/path"}')
-      return importArchive(path, query.get('name') ?? undefined)
+      return importArchive(path, query.get('name') ?? undefined, signal)
     },
     [`POST ${PULL_PATH}`]: (call) => pullLines(puller, call),
     [`GET ${IMAGES_PATH}`]: () =>
