@@ -122,6 +122,9 @@ async function unsatisfied(
     if (why === undefined) return undefined
     reasons.push(`signature ${found.from}: ${why}`)
   }
+  for (const { from, error } of evidence.missing ?? []) {
+    reasons.push(`signature ${from}: it could not be fetched: ${shortened(describeError(error))}`)
+  }
   return reasons.join('; ')
 }
 

@@ -74,19 +74,30 @@ export function pullGuard({ policy, verifiers, records, clock }: PullGuardOption
   }
 }
 
-/** What the repository holds for the index and for the manifest: a signature of either is one of the image. */
+/**
+ * What the repository holds for the index and for the manifest: a signature of either is one of the image. Throws when
+ * there should be some, and none comes.
+ */
 export async function gatherEvidence(
   session: Pick<RegistrySession, 'attached' | 'config'>,
   digests: readonly string[],
   signal: AbortSignal,
 ): Promise<SignatureEvidence> {
   const different = [...new Set(digests)]
-  const found = await Promise.all(different.map((digest) => findSignatures(session, digest, signal)))
-  return { digests: different, signatures: found.flat() }
+  const pieces = await Promise.all(different.map((digest) => findSignatures(session, digest, signal)))
+  const missing = pieces.flat().filter((piece) => piece.kind === 'missing')
+  const signatures = pieces.flat().filter((piece) => piece.kind !== 'missing')
+  if (signatures.length === 0 && missing[0] !== undefined) throw missing[0].error
+  return { digests: different, signatures, missing }
 }
 
-export const storedForm = (name: string, evidence: SignatureEvidence, { file, digest }: AppliedPolicy) => ({
-  ...{ name, evidence: JSON.stringify(evidence) },
+/** Without what is missing: that may be there the next time. */
+export const storedForm = (
+  name: string,
+  { digests, signatures }: SignatureEvidence,
+  { file, digest }: AppliedPolicy,
+) => ({
+  ...{ name, evidence: JSON.stringify({ digests, signatures }) },
   ...{ policyFile: file, policyDigest: digest },
 })
 

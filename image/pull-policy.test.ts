@@ -1,5 +1,7 @@
+import { createHash } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { CriError } from '#lib/errors.ts'
+import { answerWith } from '#test/fakes/fake-registry-behaviours.ts'
 import { attachSignatures, type PolicyLab, policyLab } from '#test/fakes/policy-lab.ts'
 import { makeSigningKey, simpleSigning } from '#test/fixtures/sign-image.ts'
 
@@ -8,6 +10,14 @@ beforeEach(async () => {
   lab = await policyLab()
 })
 afterEach(() => lab[Symbol.asyncDispose]())
+
+/** A signature of something else. */
+const other = () => ({
+  key: lab.key,
+  payload: simpleSigning(`sha256:${'1'.repeat(64)}`, 'registry.example/other'),
+})
+const blobOf = ({ payload }: { readonly payload: Buffer }) =>
+  new RegExp(`blobs/sha256:${createHash('sha256').update(payload).digest('hex')}`)
 
 const blobs = () => lab.gets(/\/blobs\//).map(({ target }) => target)
 
@@ -56,6 +66,39 @@ describe('where a signature is required', () => {
     const image = lab.registry.addImage('app', 'v1')
     attachSignatures(lab.registry, 'app', image.manifestDigest, [{ key: makeSigningKey() }, { key: lab.key }])
     expect(await lab.pull('app:v1')).toBe(image.id)
+  })
+
+  test.for<[what: string, lost: () => RegExp]>([
+    ['the content of another', () => blobOf(other())],
+    ['the list of referrers', () => /referrers/],
+  ])('a good signature is enough where %s does not come', async ([, lost]) => {
+    const image = lab.registry.addImage('app', 'v1')
+    attachSignatures(lab.registry, 'app', image.manifestDigest, [other(), { key: lab.key }])
+    lab.registry.misbehave(lost(), answerWith(500), 99)
+    expect(await lab.pull('app:v1')).toBe(image.id)
+    const [stored] = lab.records.signatures(image.id)
+    expect(Object.keys(JSON.parse(stored?.evidence ?? '') as object)).toEqual(['digests', 'signatures'])
+  })
+
+  test('what did not come is told where no signature is good, and is the error where none came', async () => {
+    const image = lab.registry.addImage('app', 'v1')
+    const bad = {
+      key: makeSigningKey(),
+      payload: simpleSigning(image.manifestDigest, 'registry.example/bad'),
+    }
+    lab.registry.misbehave(blobOf(other()), answerWith(500), 99)
+    attachSignatures(lab.registry, 'app', image.manifestDigest, [other(), bad])
+    expect(await lab.failureOf('app:v1')).toMatchObject({
+      kind: 'unverified',
+      message: expect.stringMatching(
+        /no key of the policy made it; signature sha256:\w+: it could not be fetched: .*500/,
+      ) as string,
+    })
+    attachSignatures(lab.registry, 'app', image.manifestDigest, [other()])
+    expect(await lab.failureOf('app:v1')).toMatchObject({
+      kind: 'unavailable',
+      message: expect.stringMatching(/blobs\/sha256:\w+: .*500/) as string,
+    })
   })
 })
 

@@ -8,6 +8,15 @@ export interface SignatureEvidence {
   /** The digests that a signature may be for: of the index, if there is one, and of the manifest of this platform. */
   readonly digests: readonly string[]
   readonly signatures: readonly FoundSignature[]
+  /** Where it was just fetched. */
+  readonly missing?: readonly MissingSignature[]
+}
+
+/** What the registry should have, and does not give. */
+export interface MissingSignature {
+  readonly kind: 'missing'
+  readonly from: string
+  readonly error: unknown
 }
 
 export type FoundSignature =

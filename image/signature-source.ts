@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { foreignJson } from './foreign-json.ts'
 import type { Descriptor } from './manifest.ts'
 import type { RegistrySession } from './registry-session.ts'
-import type { FoundSignature } from './signature-evidence.ts'
+import type { FoundSignature, MissingSignature } from './signature-evidence.ts'
 
 const OCI_MANIFEST = 'application/vnd.oci.image.manifest.v1+json'
 const OCI_INDEX = 'application/vnd.oci.image.index.v1+json'
@@ -11,22 +11,40 @@ const BUNDLE = /^application\/vnd\.dev\.sigstore\.bundle(?:\.v0\.3\+json|\+json;
 /** Those that a bundle's manifest may say that it holds; another kind of attestation is no signature of the image. */
 const SIGN_PREDICATE = 'https://sigstore.dev/cosign/sign/v1'
 
-/** What a stranger can make a node fetch for one image. */
+/** Of each kind: what a stranger can make a node fetch for one image. */
 const MOST_SIGNATURES = 32
 const LARGEST_PAYLOAD_BYTES = 128 << 10
 const LARGEST_BUNDLE_BYTES = 1 << 20
 
-/** All that the repository holds as signatures of a manifest; empty where it holds none. Throws CriError. */
+/**
+ * All that the repository holds as signatures of a manifest, empty where it holds none; one that does not come hides no
+ * other. Throws CriError when the signal aborts.
+ */
 export async function findSignatures(
   session: Pick<RegistrySession, 'attached' | 'config'>,
   digest: string,
   signal: AbortSignal,
-): Promise<readonly FoundSignature[]> {
-  const [attached, bundles] = await Promise.all([
-    attachedSignatures(session, digest, signal),
-    referringBundles(session, digest, signal),
+): Promise<readonly Piece[]> {
+  const pieces = await Promise.all([
+    orMissing(`tag of ${digest}`, () => attachedSignatures(session, digest, signal), signal),
+    orMissing(`referrers of ${digest}`, () => referringBundles(session, digest, signal), signal),
   ])
-  return [...attached, ...bundles].slice(0, MOST_SIGNATURES)
+  return pieces.flat()
+}
+
+type Piece = FoundSignature | MissingSignature
+
+async function orMissing<Found>(
+  from: string,
+  fetch: () => Promise<Found>,
+  signal: AbortSignal,
+): Promise<Found | MissingSignature> {
+  try {
+    return await fetch()
+  } catch (error) {
+    if (signal.aborted) throw error
+    return { kind: 'missing', from, error }
+  }
 }
 
 const descriptorSchema = z.object({
@@ -48,24 +66,23 @@ async function attachedSignatures(
   session: Pick<RegistrySession, 'attached' | 'config'>,
   digest: string,
   signal: AbortSignal,
-): Promise<readonly FoundSignature[]> {
+): Promise<readonly Piece[]> {
   const found = await session.attached(`manifests/${digest.replace(':', '-')}.sig`, OCI_MANIFEST, signal)
   const manifest = manifestSchema.safeParse(found && foreignJson(found))
   if (!manifest.success) return []
   const layers = manifest.data.layers
     .filter(({ mediaType, size }) => mediaType === SIMPLE_SIGNING && size <= LARGEST_PAYLOAD_BYTES)
     .slice(0, MOST_SIGNATURES)
-  return Promise.all(
-    layers.map(async (layer) => {
-      const payload = await session.config(toDescriptor(layer), signal)
-      return {
-        kind: 'attached' as const,
-        from: layer.digest,
-        payload: payload.toString('base64'),
-        annotations: layer.annotations ?? {},
-      }
-    }),
-  )
+  const fetch = async (layer: (typeof layers)[number]): Promise<FoundSignature> => {
+    const payload = await session.config(toDescriptor(layer), signal)
+    return {
+      kind: 'attached',
+      from: layer.digest,
+      payload: payload.toString('base64'),
+      annotations: layer.annotations ?? {},
+    }
+  }
+  return Promise.all(layers.map((layer) => orMissing(layer.digest, () => fetch(layer), signal)))
 }
 
 /** By the referrers API, or where the registry has none, the tag that stands for it (distribution-spec). */
@@ -73,22 +90,23 @@ async function referringBundles(
   session: Pick<RegistrySession, 'attached' | 'config'>,
   digest: string,
   signal: AbortSignal,
-): Promise<readonly FoundSignature[]> {
+): Promise<readonly Piece[]> {
   const index =
     (await session.attached(`referrers/${digest}`, OCI_INDEX, signal)) ??
     (await session.attached(`manifests/${digest.replace(':', '-')}`, OCI_INDEX, signal))
   const parsed = indexSchema.safeParse(index && foreignJson(index))
   if (!parsed.success) return []
   const referrers = parsed.data.manifests.filter(isSignature).slice(0, MOST_SIGNATURES)
+  const fetch = async (from: string): Promise<FoundSignature | undefined> => {
+    const content = await session.attached(`manifests/${from}`, OCI_MANIFEST, signal)
+    const manifest = manifestSchema.safeParse(content && foreignJson(content))
+    const layer = manifest.success ? manifest.data.layers.find(isBundleLayer) : undefined
+    if (layer === undefined) return undefined
+    const bundle = await session.config(toDescriptor(layer), signal)
+    return { kind: 'bundle', from, bundle: bundle.toString() }
+  }
   const bundles = await Promise.all(
-    referrers.map(async ({ digest: from }): Promise<FoundSignature | undefined> => {
-      const content = await session.attached(`manifests/${from}`, OCI_MANIFEST, signal)
-      const manifest = manifestSchema.safeParse(content && foreignJson(content))
-      const layer = manifest.success ? manifest.data.layers.find(isBundleLayer) : undefined
-      if (layer === undefined) return undefined
-      const bundle = await session.config(toDescriptor(layer), signal)
-      return { kind: 'bundle', from, bundle: bundle.toString() }
-    }),
+    referrers.map(({ digest: from }) => orMissing(from, () => fetch(from), signal)),
   )
   return bundles.filter((bundle) => bundle !== undefined)
 }
