@@ -15,10 +15,12 @@ import { type BuiltImage, buildImage, buildLayer } from '#test/fixtures/image.ts
 import { type ImageLab, never, openImageLab, tag } from '#test/fixtures/image-lab.ts'
 import { imageSource } from '#test/fixtures/image-sources.ts'
 import { readTar } from '#test/fixtures/read-tar.ts'
+import { exportImages } from './export.ts'
 import { createArchive } from './export-archive.ts'
 import { importImages } from './import.ts'
 import { headersFileOf } from './layer-headers.ts'
 import { packLayer } from './layer-pack.ts'
+import { UntarPool } from './untar-pool.ts'
 
 let home: string
 let archive: string
@@ -115,6 +117,25 @@ describe('nothing is written, and what was there stays,', () => {
     expect(readFileSync(archive, 'utf8')).toBe('before')
   })
 
+  test('when it is given up while a layer is packed', async () => {
+    await using lab = openImageLab()
+    await add(lab, one, [])
+    const stop = new AbortController()
+    await using pool = new UntarPool()
+    const stopped: Pick<UntarPool, 'pack'> = {
+      pack(...request) {
+        const packed = pool.pack(...request)
+        stop.abort()
+        return packed
+      },
+    }
+    const layers = [{ diffId: one.layers[0]?.diffId ?? '', directory: join(lab.root, 'layers/1') }]
+    const image = { id: one.id, config: Buffer.from('{}'), tags: [], layers }
+    const exported = exportImages([image], archive, options, stopped, stop.signal)
+    await expect(exported).rejects.toMatchObject({ kind: 'cancelled' })
+    expect(readdirSync(home)).toEqual([])
+  })
+
   test('when the directory is not there', async () => {
     await using lab = openImageLab()
     await add(lab, one, [tag('one')])
@@ -164,7 +185,10 @@ describe('what is no ordinary file', () => {
     const directory = join(lab.root, 'layers/1')
     const { sizeBytes } = await written.place(async (path, offset) => {
       const layer = { directory, headersFile: headersFileOf(directory) }
-      return { ...(await packLayer(layer, { path, offset, compression: 'none' })), name: 'layer.tar' }
+      return {
+        ...(await packLayer(layer, { path, offset, compression: 'none' }, () => false)),
+        name: 'layer.tar',
+      }
     })
     expect(sizeBytes).toBeGreaterThan(0)
     expect(readFileSync(victim, 'utf8')).toBe('before')

@@ -56,7 +56,7 @@ export async function exportImages(
   function placeLayer({ diffId, directory }: ExportedImage['layers'][number], what: string) {
     return archive.place(async (file, offset) => {
       const packed = await pool
-        .pack(directory, { path: file, offset, compression })
+        .pack(directory, { path: file, offset, compression }, signal)
         .catch((cause: unknown) => {
           const kind = cause instanceof CriError ? cause.kind : 'internal'
           throw new CriError(

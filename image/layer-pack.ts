@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { closeSync, openSync, writeSync } from 'node:fs'
 import { pipeline } from 'node:stream/promises'
 import { createGzip } from 'node:zlib'
+import { CriError } from '#lib/errors.ts'
 import { type LayerPlace, readLayerTar } from './layer-tar.ts'
 
 export type PackCompression = 'none' | 'gzip'
@@ -22,14 +23,19 @@ export interface PackedLayer {
   readonly sizeBytes: number
 }
 
-/** Writes the very tar of a layer into a file, compressed or not. Throws as readLayerTar. */
-export async function packLayer(layer: LayerPlace, target: PackTarget): Promise<PackedLayer> {
+/** Writes the very tar of a layer into a file, compressed or not. Throws as readLayerTar, and cancelled between two pieces. */
+export async function packLayer(
+  layer: LayerPlace,
+  target: PackTarget,
+  isCancelled: () => boolean,
+): Promise<PackedLayer> {
   const tar = createHash('sha256')
   const blob = createHash('sha256')
   const fd = openSync(target.path, 'r+')
   let sizeBytes = 0
   async function* hashed(): AsyncGenerator<Buffer> {
     for await (const piece of readLayerTar(layer)) {
+      if (isCancelled()) throw new CriError('cancelled', 'the export was cancelled')
       tar.update(piece)
       yield piece
     }

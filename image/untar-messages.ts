@@ -39,6 +39,8 @@ export type UntarRequest =
       readonly port: MessagePort
       readonly layer: LayerPlace
       readonly target: PackTarget
+      /** As of a patch. */
+      readonly cancelled: Int32Array
     }
   | {
       readonly task: 'patch'

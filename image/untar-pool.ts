@@ -97,11 +97,14 @@ export class UntarPool implements AsyncDisposable {
     await this.#run({ task: 'copy', port: port2, from, to }, port1, () => {})
   }
 
-  /** See layer-pack.ts. */
-  async pack(directory: string, target: PackTarget): Promise<PackedLayer> {
+  /** See layer-pack.ts. Nobody writes to the file once it has failed. */
+  async pack(directory: string, target: PackTarget, signal: AbortSignal): Promise<PackedLayer> {
+    signal.throwIfAborted()
     const { port1, port2 } = new MessageChannel()
+    using stop = flagOf(signal)
     const layer = { directory, headersFile: headersFileOf(directory) }
-    const { packed } = await this.#run({ task: 'pack', port: port2, layer, target }, port1, () => {})
+    const request = { task: 'pack', port: port2, layer, target, cancelled: stop.cancelled } as const
+    const { packed } = await this.#run(request, port1, () => {})
     if (packed === undefined) throw new Error('a layer was packed without an answer')
     return packed
   }
@@ -110,19 +113,10 @@ export class UntarPool implements AsyncDisposable {
   async patch(layers: readonly StackedLayer[], signal: AbortSignal): Promise<readonly MadePatch[]> {
     signal.throwIfAborted()
     const { port1, port2 } = new MessageChannel()
-    const cancelled = new Int32Array(new SharedArrayBuffer(4))
-    const cancel = (): void => void Atomics.store(cancelled, 0, 1)
-    signal.addEventListener('abort', cancel)
-    try {
-      const { patches = [] } = await this.#run(
-        { task: 'patch', port: port2, layers, cancelled },
-        port1,
-        () => {},
-      )
-      return patches
-    } finally {
-      signal.removeEventListener('abort', cancel)
-    }
+    using stop = flagOf(signal)
+    const request = { task: 'patch', port: port2, layers, cancelled: stop.cancelled } as const
+    const { patches = [] } = await this.#run(request, port1, () => {})
+    return patches
   }
 
   /** Ends at once: what runs fails as cancelled. */
@@ -190,6 +184,14 @@ export class UntarPool implements AsyncDisposable {
     thread.worker.ref() // Or nothing may be left to keep the loop alive until it has ended.
     await thread.worker.terminate()
   }
+}
+
+/** Tells a thread of an abort that reads no message meanwhile. */
+function flagOf(signal: AbortSignal): { readonly cancelled: Int32Array } & Disposable {
+  const cancelled = new Int32Array(new SharedArrayBuffer(4))
+  const cancel = (): void => void Atomics.store(cancelled, 0, 1)
+  signal.addEventListener('abort', cancel)
+  return { cancelled, [Symbol.dispose]: () => signal.removeEventListener('abort', cancel) }
 }
 
 const closing = (): CriError => new CriError('cancelled', 'the image store is closing')

@@ -28,7 +28,10 @@ type Done = Extract<FromWorker, { answer: 'done' }>
 async function perform(request: UntarRequest): Promise<Done> {
   if (request.task === 'untar') return untar(request)
   const done = { answer: 'done', usage: { usedBytes: 0, usedInodes: 0 }, compressedBytes: 0 } as const
-  if (request.task === 'pack') return { ...done, packed: await packLayer(request.layer, request.target) }
+  if (request.task === 'pack') {
+    const { layer, target, cancelled } = request
+    return { ...done, packed: await packLayer(layer, target, () => Atomics.load(cancelled, 0) !== 0) }
+  }
   if (request.task === 'patch') {
     const { layers, cancelled } = request
     return { ...done, patches: patchImage(layers, () => Atomics.load(cancelled, 0) !== 0) }
