@@ -10,6 +10,7 @@ const LINK_LIMIT = 40
 /** Names and attributes that are kept in memory until the end, and what each name costs besides: hostile ones would fill it. */
 const KEPT_LIMIT_BYTES = 192 << 20
 const NAME_COST_BYTES = 72
+const DIRECTORY_COST_BYTES = 300
 /** PATH_MAX: nothing could be called by a longer one. */
 const PATH_LIMIT_BYTES = 4096
 /** They go to the daemon, and into its database. */
@@ -146,6 +147,7 @@ export class ErofsTree {
         `the path of the directory ${readable(name).slice(0, 40)} in the layer is longer than ${PATH_LIMIT_BYTES} bytes`,
       )
     }
+    this.account(DIRECTORY_COST_BYTES)
     const inode = this.inodes.add(plainDirectory)
     const children = new Map<string, number>()
     const marks = { isOpaque: false, isDescribed: false, isFresh: false }

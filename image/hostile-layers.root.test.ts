@@ -43,6 +43,11 @@ test.for<[string, readonly TarFile[], RegExp]>([
     /implies directories whose paths take more than 32 MiB/,
   ],
   [
+    'directories without number',
+    numbers(400).map((index) => ({ name: `a${index}/${'x/'.repeat(2000)}f` })),
+    /the names and attributes of the layer's files take more than 192 MiB/,
+  ],
+  [
     'a directory that is longer than a path may be',
     [{ name: 'l', type: 'symlink', linkName: 'x/'.repeat(2000) }, { name: `l/${'x/'.repeat(100)}f` }],
     /is longer than 4096 bytes/,
