@@ -2,18 +2,24 @@ import { execFileSync } from 'node:child_process'
 import {
   chmodSync,
   chownSync,
+  closeSync,
+  ftruncateSync,
   lchownSync,
   linkSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readdirSync,
   readFileSync,
   readlinkSync,
+  readSync,
   rmSync,
+  statSync,
   symlinkSync,
   utimesSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
@@ -107,4 +113,23 @@ test("a volume of a container has what its image has there, and goes with the co
   writeFileSync(join(path, 'kept'), '')
   await lab.images.rootfs.remove('c1')
   expect(lstatSync(path, { throwIfNoEntry: false })).toBeUndefined()
+})
+
+test('holes stay holes, and what is between them is the same', () => {
+  using lab = temporaryRoot()
+  const [source, copy] = [join(lab.root, 'sparse'), join(lab.root, 'copy')]
+  const data = Buffer.alloc(3 << 20, 'data')
+  writeFileSync(source, 'begin')
+  const fd = openSync(source, 'r+')
+  writeSync(fd, data, 0, data.length, 64 << 20)
+  ftruncateSync(fd, 2 ** 40)
+  closeSync(fd)
+  copyTree(source, copy)
+  expect(statSync(copy)).toMatchObject({ size: 2 ** 40, blocks: statSync(source).blocks })
+  const read = openSync(copy, 'r')
+  const found = Buffer.alloc(data.length + 5)
+  readSync(read, found, 0, 5, 0)
+  readSync(read, found, 5, data.length, 64 << 20)
+  closeSync(read)
+  expect(found.equals(Buffer.concat([Buffer.from('begin'), data]))).toBe(true)
 })

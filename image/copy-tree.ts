@@ -17,6 +17,7 @@ import {
 import { CriError, errnoOf } from '#lib/errors.ts'
 import { openInRoot } from '#linux/libc.ts'
 import { getXattr, makeNode, setTimes, setXattr, xattrNames } from '#linux/overlay-files.ts'
+import { copySparse } from '#linux/sparse-copy.ts'
 import { fsPath } from './layer-tree.ts'
 
 const O_PATH = 0o10000000
@@ -70,10 +71,23 @@ export function copyTree(from: string, to: string, copied = new Map<string, stri
 
 function makeLike(from: string, to: string, stat: BigIntStats): void {
   if (stat.isDirectory()) mkdirSync(fsPath(to), { mode: 0o700 })
-  else if (stat.isFile())
-    copyFileSync(fsPath(from), fsPath(to), constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL)
+  else if (stat.isFile()) copyFile(from, to, stat)
   else if (stat.isSymbolicLink()) symlinkSync(readlinkSync(fsPath(from), 'buffer'), fsPath(to))
   else makeNode(to, Number(stat.mode), Number(stat.rdev))
+}
+
+/** A sparse file stays one: it may be larger than the disk. Others share their blocks where the file system can. */
+function copyFile(from: string, to: string, { size, blocks }: BigIntStats): void {
+  if (blocks * 512n >= size) {
+    copyFileSync(fsPath(from), fsPath(to), constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL)
+    return
+  }
+  using fds = new DisposableStack()
+  const opened = (path: string, flags: number): number =>
+    fds.adopt(openSync(fsPath(path), flags | constants.O_NOFOLLOW, 0o600), closeSync)
+  const source = opened(from, constants.O_RDONLY)
+  const target = opened(to, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL)
+  copySparse(source, target, Number(size))
 }
 
 /** In this order: a new owner takes set-user-id bits and capabilities away, a change of either the time. */

@@ -1,0 +1,32 @@
+import { ftruncateSync, readSync, writeSync } from 'node:fs'
+import koffi from 'koffi'
+import { SystemError } from './libc.ts'
+
+const lseek = koffi.load('libc.so.6').func('int64 lseek(int fd, int64 offset, int whence)')
+const SEEK_DATA = 3
+const SEEK_HOLE = 4
+const PIECE_BYTES = 256 << 10
+
+/** Copies a file of that size into an empty one: what is a hole in it is one there. */
+export function copySparse(from: number, to: number, sizeBytes: number): void {
+  const piece = Buffer.allocUnsafe(PIECE_BYTES)
+  for (let at = seek(from, 0, SEEK_DATA); at !== undefined; at = seek(from, at, SEEK_DATA)) {
+    const end = seek(from, at, SEEK_HOLE) ?? sizeBytes
+    while (at < end) {
+      const length = readSync(from, piece, 0, Math.min(piece.length, end - at), at)
+      if (length === 0) break
+      for (let done = 0; done < length; ) done += writeSync(to, piece, done, length - done, at + done)
+      at += length
+    }
+  }
+  ftruncateSync(to, sizeBytes)
+}
+
+/** Undefined behind the last data. */
+function seek(fd: number, at: number, whence: number): number | undefined {
+  const found = Number(lseek(fd, at, whence))
+  if (found >= 0) return found
+  const failure = new SystemError('lseek', '', koffi.errno())
+  if (failure.code === 'ENXIO') return undefined
+  throw failure
+}
