@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto'
 import { rmSync } from 'node:fs'
-import { pipeline } from 'node:stream/promises'
 import { type MessagePort, parentPort } from 'node:worker_threads'
 import { CriError, describeError, errnoOf, invalidArgument } from '#lib/errors.ts'
 import type { LayerForm } from './artifact-layers.ts'
 import { tarAround } from './artifact-tar.ts'
+import { blockingDecoder } from './blocking-decoder.ts'
 import { copyTree } from './copy-tree.ts'
 import { patchImage } from './image-patch.ts'
-import { createDecoder } from './layer-decoder.ts'
+import { type Compression, compressionOf } from './layer-decoder.ts'
 import { packLayer } from './layer-pack.ts'
 import { layerSink } from './layer-sink.ts'
 import type { FromWorker, ToWorker, UntarRequest } from './untar-messages.ts'
@@ -61,18 +61,26 @@ async function untar(request: UntarRequest & { task: 'untar' }): Promise<Done> {
     using _ = inbox // A failure here wakes who waits for more.
     for await (const chunk of source) {
       sink.push(bufferOf(tar.take(chunk)))
-      free(chunk)
       await sink.drained()
     }
   }
   const [beginning] = first ?? []
-  const decoder = beginning === undefined || form?.kind === 'file' ? undefined : createDecoder(beginning)
+  const compression = beginning === undefined || form?.kind === 'file' ? undefined : compressionOf(beginning)
   if (form?.kind === 'file') await unpack(framed(form, compressed()))
-  else await (decoder === undefined ? unpack(compressed()) : pipeline(compressed(), decoder, unpack))
+  else await unpack(compression === undefined ? compressed() : decompressed(compression, compressed()))
   const finish = sink.parsed()
   blob.check()
   if (form === undefined) tar.check()
   return { answer: 'done', usage: await finish(), compressedBytes: blob.sizeBytes() }
+}
+
+async function* decompressed(
+  compression: Compression,
+  bytes: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  using decoder = blockingDecoder(compression)
+  for await (const piece of bytes) yield* decoder.decode(piece)
+  yield* decoder.finish()
 }
 
 /** The tar of a single file. */
@@ -86,7 +94,7 @@ async function* framed(
   yield tail
 }
 
-/** Gives memory back now that the garbage collector would let lie; a decoder still writes to what is not full. */
+/** Gives memory back now that the garbage collector would let lie; another piece may lie in what is not full. */
 function free({ buffer, byteOffset, byteLength }: Uint8Array): void {
   const isFull = byteOffset + byteLength === buffer.byteLength
   if (isFull && buffer instanceof ArrayBuffer && !buffer.detached) buffer.transfer(0)
