@@ -25,8 +25,11 @@ const top: readonly TarFile[] = [
 ]
 const baseOnly = buildImage({ layers: [base] })
 const image = buildImage({ layers: [base, top] })
-const mounted = (lab: ImageLab): readonly string[] =>
-  readdirSync(lab.layerMounts).filter((name) => isMounted(join(lab.layerMounts, name)))
+/** But for what was mounted for a moment only, to look into it. */
+async function mounted(lab: ImageLab): Promise<readonly string[]> {
+  await lab.images.settled()
+  return readdirSync(lab.layerMounts).filter((name) => isMounted(join(lab.layerMounts, name)))
+}
 const expectFiles = (root: string): void => {
   expect(readdirSync(root).toSorted()).toEqual(['bin', 'etc', 'old'])
   expect(readdirSync(join(root, 'etc'))).toEqual(['base'])
@@ -42,8 +45,7 @@ test('a store of files gives containers the files of an image, and one mount of 
   const id = await store.add(imageSource(image), never)
   const isFile = (name: string): boolean => statSync(join(lab.root, 'layers', name)).isFile()
   expect(['1', '2'].map(isFile)).toEqual([true, true])
-  await lab.images.settled()
-  expect(mounted(lab)).toEqual([])
+  expect(await mounted(lab)).toEqual([])
   const first = await rootfs.mount('c1', id)
   const second = await rootfs.mount('c2', id)
   expectFiles(first)
@@ -54,7 +56,7 @@ test('a store of files gives containers the files of an image, and one mount of 
   writeFileSync(join(first, 'etc/base'), 'changed')
   expect(statSync(join(first, 'etc/base'))).toMatchObject({ dev, ino })
   expectFiles(second)
-  expect(mounted(lab)).toHaveLength(2)
+  expect(await mounted(lab)).toHaveLength(2)
   expect((await store.usage()).images.usedInodes).toBeGreaterThanOrEqual(2)
 })
 
@@ -67,8 +69,8 @@ test('a store of files unmounts the layers when no container has them, and delet
   await rootfs.mount('c2', baseId)
   await rootfs.remove('c1')
   await lab.images.settled()
-  expect(readdirSync(lab.layerMounts)).toEqual(mounted(lab))
-  expect(mounted(lab)).toHaveLength(1)
+  expect(readdirSync(lab.layerMounts)).toEqual(await mounted(lab))
+  expect(await mounted(lab)).toHaveLength(1)
   await store.remove(id)
   await store.remove(baseId)
   expectBase(lab.mountPoint('c2'))
@@ -81,17 +83,17 @@ test('a store of files finds its mounts after a restart, makes them again after 
   await using lab = openImageLab({ format: 'erofs' })
   const id = await lab.images.store.add(imageSource(image), never)
   await lab.images.rootfs.mount('c1', id)
-  const before = mounted(lab)
+  const before = await mounted(lab)
   await lab.reopen()
   expectFiles(await lab.images.rootfs.mount('c1', id))
-  expect(mounted(lab)).toEqual(before)
+  expect(await mounted(lab)).toEqual(before)
   await lab.images.rootfs.unmount('c1')
   for (const name of before) await unmount(join(lab.layerMounts, name), MNT_DETACH)
   await lab.reopen()
   expectFiles(await lab.images.rootfs.mount('c1', id))
   await lab.images.settled()
-  expect(mounted(lab)).toEqual(readdirSync(lab.layerMounts))
-  expect(mounted(lab)).toHaveLength(2)
+  expect(await mounted(lab)).toEqual(readdirSync(lab.layerMounts))
+  expect(await mounted(lab)).toHaveLength(2)
 })
 
 test('a store may have layers of both formats in one image: each stays what it was when it came', async () => {
@@ -100,7 +102,7 @@ test('a store may have layers of both formats in one image: each stays what it w
   await lab.reopen({ format: 'erofs' })
   const id = await lab.images.store.add(imageSource(image), never)
   expectFiles(await lab.images.rootfs.mount('c1', id))
-  expect(mounted(lab)).toHaveLength(1)
+  expect(await mounted(lab)).toHaveLength(1)
   await lab.reopen({ format: 'overlay' })
   expectFiles(await lab.images.rootfs.mount('c1', id))
 })
@@ -122,8 +124,8 @@ test('what a layer leaves open is taken from those below: attributes of a direct
   expect(readdirSync(join(root, 'tmp'))).toEqual(['new', 'old'])
   expect(readFileSync(join(root, 'hard'), 'utf8')).toBe('old')
   await lab.images.settled()
-  expect(readdirSync(lab.layerMounts)).toEqual(mounted(lab))
-  expect(mounted(lab)).toHaveLength(2)
+  expect(readdirSync(lab.layerMounts)).toEqual(await mounted(lab))
+  expect(await mounted(lab)).toHaveLength(2)
 })
 
 test('image volumes are mounted from files', async () => {
@@ -178,6 +180,6 @@ describe('in a user namespace', () => {
     expect(lstatSync(join(volume, 'bin/su'))).toMatchObject({ uid: 200_005, gid: 300_006 })
     const plain = await lab.images.rootfs.mount('c2', id)
     expect(lstatSync(join(plain, 'bin/su'))).toMatchObject({ uid: 5, gid: 6 })
-    expect(mounted(lab)).toHaveLength(2)
+    expect(await mounted(lab)).toHaveLength(2)
   })
 })
