@@ -95,7 +95,6 @@ function conmonArguments(
     ...['--api-version', '1', '--sync', '--no-sync-log', '--full-attach'],
     ...['--cid', id, '--cuuid', id, '--name', id],
     ...['--runtime', program, ...runtimeArguments.flatMap(asRuntimeArgument)],
-    ...(runtime.systemdCgroup ? ['--systemd-cgroup'] : []),
     ...['--bundle', bundleOf(paths, id), '--persist-dir', paths.home(id), '--exit-dir', paths.exits],
     ...['--container-pidfile', join(paths.home(id), 'pid')],
     ...['--log-path', logFile === '' ? 'null:' : `k8s-file:${logFile}`],

@@ -1,12 +1,13 @@
-import { closeSync, openSync } from 'node:fs'
+import { closeSync } from 'node:fs'
 import { Socket } from 'node:net'
+import { Writable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CriError } from '#lib/errors.ts'
 import { type Passing, passOn } from '#lib/pass-on.ts'
 import type { CommandStreams, StreamedExecRequest } from '#runtime/monitor-port.ts'
 import { type ExecEnvironment, type ExecProcess, startExec } from './exec-process.ts'
 import { startOnTerminal } from './exec-terminal.ts'
-import { pipe } from './libc.ts'
+import { emptyPipe, pipe } from './libc.ts'
 
 /** After the command's end, how long its output may pause where a child of its own holds it open. */
 const DRAIN_MS = 1_000
@@ -73,20 +74,18 @@ function startOnPipes(request: StreamedExecRequest, environment: ExecEnvironment
   using files = new DisposableStack()
   using ours = new DisposableStack()
   const theirs = (fd: number): number => files.adopt(fd, closeSync)
-  const nothing = theirs(openSync('/dev/null', 'r+'))
   const input = stdin === undefined ? undefined : pipe()
-  const outputs = [stdout, stderr].map((target) => {
-    const ends = target === undefined ? undefined : pipe()
-    if (ends !== undefined) ours.adopt(ends[0], closeSync)
-    return { target, read: ends?.[0], write: ends === undefined ? nothing : theirs(ends[1]) }
-  })
+  const output = (target: Writable = discarding()) => {
+    const [read, write] = pipe()
+    return { target, read: ours.adopt(read, closeSync), write: theirs(write) }
+  }
+  const [out, err] = [output(stdout), output(stderr)] as const
   if (input !== undefined) ours.adopt(input[1], closeSync)
-  const [out, err] = outputs.map(({ write }) => write)
-  const read = input === undefined ? nothing : theirs(input[0])
-  const exec = startExec(request, environment, [read, out ?? nothing, err ?? nothing])
+  const read = theirs(input === undefined ? emptyPipe() : input[0])
+  const exec = startExec(request, environment, [read, out.write, err.write])
   ours.move() // Sockets own them from here on.
-  const pumps = outputs.flatMap(({ target, read: fd }) =>
-    fd === undefined ? [] : [passOn(new Socket({ fd, readable: true, writable: false }), target)],
+  const pumps = [out, err].map(({ target, read: fd }) =>
+    passOn(new Socket({ fd, readable: true, writable: false }), target),
   )
   const writer =
     input === undefined ? undefined : new Socket({ fd: input[1], readable: false, writable: true })
@@ -104,3 +103,6 @@ function startOnPipes(request: StreamedExecRequest, environment: ExecEnvironment
     },
   }
 }
+
+/** For output that nobody asked for. */
+const discarding = (): Writable => new Writable({ write: (_chunk, _encoding, done) => done() })

@@ -1,8 +1,8 @@
-import { closeSync, openSync } from 'node:fs'
+import { closeSync } from 'node:fs'
 import { Socket } from 'node:net'
 import type { ExecRequest, ExecResult } from '#runtime/monitor-port.ts'
 import { type ExecEnvironment, type ExecProcess, startExec } from './exec-process.ts'
-import { pipe } from './libc.ts'
+import { emptyPipe, pipe } from './libc.ts'
 
 /** What a timer of Node holds, three weeks: no exec is expected to take longer. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1
@@ -48,7 +48,7 @@ function start(request: ExecRequest, environment: ExecEnvironment) {
   const [stdout, outWrite] = pipe()
   const [stderr, errWrite] = pipe()
   for (const fd of [stdout, stderr]) readers.adopt(fd, closeSync)
-  const nothing = open(openSync('/dev/null', 'r'))
+  const nothing = open(emptyPipe())
   const exec: ExecProcess = startExec(request, environment, [nothing, open(outWrite), open(errWrite)])
   readers.move() // The caller's from here on.
   return { exec, stdout, stderr }

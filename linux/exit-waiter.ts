@@ -55,10 +55,11 @@ const WITHOUT_INPUT = ': | exec "$0" "$@"'
 
 /** The OCI runtime as conmon is to call it for a container. */
 export function createCommand(
-  runtime: Runtime,
+  runtime: Runtime & { readonly systemdCgroup: boolean },
   { ociSpec, stdin }: Pick<MonitorRequest, 'ociSpec' | 'stdin'>,
 ): readonly [program: string, ...args: string[]] {
-  const called = [runtime.path, rootArgument(runtime.stateDirectory)] as const
+  const driver = runtime.systemdCgroup ? ['--systemd-cgroup'] : []
+  const called = [runtime.path, rootArgument(runtime.stateDirectory), ...driver] as const
   if (!hasOwnInits(runtime)) return ['/bin/sh', '-c', CREATE_AND_WAIT, ...called]
   const sharesNull = runtime.program === 'crun' && !stdin && hasUserNamespace(ociSpec)
   return sharesNull ? ['/bin/sh', '-c', WITHOUT_INPUT, ...called] : called

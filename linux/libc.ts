@@ -155,6 +155,16 @@ export function pipe(): readonly [number, number] {
   return [fds.readInt32LE(0), fds.readInt32LE(4)]
 }
 
+/**
+ * The reading end of a pipe that nobody writes to, for a command without input: crun gives its own stdio to the user of
+ * the command (before 1.24), and /dev/null is the whole host's.
+ */
+export function emptyPipe(): number {
+  const [read, write] = pipe()
+  closeSync(write)
+  return read
+}
+
 /** A file in memory, not inherited. */
 export const memoryFile = (name: string): number => call(natives.memfd, 'memfd_create', name, name, 1)
 

@@ -31,6 +31,8 @@ const TOLERATED: readonly RegExp[] = [
   /"Failed to rename rotated log" err="rename .*: no such file or directory"/,
   /"Failed to rotate log for container" err="failed to rotate log .*: failed to reopen container log .*: rpc error: code = FailedPrecondition/,
   /"Failed to get container status" err="rpc error: code = NotFound desc = container [0-9a-f]{64} not found"/,
+  // A root file system that was not booted from.
+  /Failed to get system UUID: open \/etc\/machine-id: no such file or directory/,
   // On a host with much else to do.
   /"Housekeeping took longer than expected"/,
   // cri-ts has no metrics yet, which the feature PodAndContainerStatsFromCRI (alpha) asks for beside the statistics.
