@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs'
+import { closeSync, fstatSync, readSync, writeSync } from 'node:fs'
 import { CriError } from '#lib/errors.ts'
 import { memoryFile } from './libc.ts'
 import { posixSpawn } from './posix-spawn.ts'
@@ -31,12 +31,12 @@ const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 
 /**
  * Runs a program to its end. Its stdio are files in memory, so that a grandchild that
- * keeps them open holds nobody up, and the daemon reads nothing while it runs.
+ * keeps them open holds nobody up, and the daemon reads nothing while it runs. Never /dev/null: see `emptyPipe`.
  */
 export async function runCommand(watcher: ProcessWatcher, command: Command): Promise<Finished> {
   using files = new DisposableStack()
   const open = (fd: number): number => files.adopt(fd, closeSync)
-  const stdin = command.stdin === undefined ? open(openSync('/dev/null', 'r')) : open(fileOf(command.stdin))
+  const stdin = open(fileOf(command.stdin ?? ''))
   const stdout = open(memoryFile('stdout'))
   const stderr = open(memoryFile('stderr'))
 
