@@ -1,10 +1,10 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http'
-import { parse, TomlError } from 'smol-toml'
 import { z } from 'zod'
 import { CriError } from '#lib/errors.ts'
 import { type KeyPath, keyLines } from '#lib/key-lines.ts'
 import { nearestName } from '#lib/names.ts'
 import { hostOfRegistry } from './registry-endpoint.ts'
+import { parseToml } from './registry-toml.ts'
 
 /** One endpoint as hosts.toml has it; paths are as written. */
 export interface HostEntry {
@@ -93,16 +93,6 @@ const fileSchema = z.strictObject({
   host: z.record(z.string(), entrySchema).default({}),
 })
 type Entry = z.infer<typeof entrySchema>
-
-function parseToml(text: string, file: string): unknown {
-  try {
-    return parse(text)
-  } catch (thrown) {
-    if (!(thrown instanceof TomlError)) throw thrown
-    // Only the first line: the rest quotes the file, where a header may hold a token.
-    throw wrong(`${file}:${thrown.line}: ${thrown.message.split('\n')[0]}`)
-  }
-}
 
 /** `where` is the file and the line. */
 function toEntry(where: string, key: string, url: string | undefined, entry: Entry): HostEntry {

@@ -1,9 +1,9 @@
-import { parse, TomlError } from 'smol-toml'
 import { z } from 'zod'
 import { CriError } from '#lib/errors.ts'
 import { type KeyPath, keyLines } from '#lib/key-lines.ts'
 import { nearestName } from '#lib/names.ts'
 import { shortName } from './reference.ts'
+import { parseToml } from './registry-toml.ts'
 
 /** One file of containers-registries.conf(5), version 2. What it does not set is undefined or empty. */
 export interface RegistriesFile {
@@ -127,15 +127,6 @@ const fileSchema = z.strictObject({
   registry: z.array(registrySchema).default([]),
   aliases: z.record(z.string(), z.string()).default({}),
 })
-
-function parseToml(text: string, file: string): unknown {
-  try {
-    return parse(text)
-  } catch (thrown) {
-    if (!(thrown instanceof TomlError)) throw thrown
-    throw wrong(`${file}:${thrown.line}: ${thrown.message.split('\n')[0]}`)
-  }
-}
 
 function toTable(
   registry: z.infer<typeof registrySchema>,
