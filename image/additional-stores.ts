@@ -1,6 +1,7 @@
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
+import { describeError } from '#lib/errors.ts'
 import type { Log } from '#lib/log.ts'
+import { isThere } from '#linux/is-there.ts'
 import type { ForeignImageRecords, StoredImage, StoredLayer } from './image-records.ts'
 
 /** An image root of another cri-ts, which is only read: as one that was baked into the machine's own image. */
@@ -24,9 +25,14 @@ export interface AdditionalStores {
 /** It has no number of ours. */
 type AdditionalLayer = Omit<StoredLayer, 'number'> & { readonly directory: string }
 
-export function readAdditionalStores(roots: readonly AdditionalRoot[], log: Log): AdditionalStores {
+export function readAdditionalStores(
+  roots: readonly AdditionalRoot[],
+  log: Log,
+  sightOf: LayerSight,
+): AdditionalStores {
   const layers = new Map<string, AdditionalLayer>()
-  for (const layer of roots.flatMap(layersIn)) if (!layers.has(layer.diffId)) layers.set(layer.diffId, layer)
+  const readable = roots.flatMap(layersIn).filter(({ directory }) => sightOf(directory) === 'there')
+  for (const layer of readable) if (!layers.has(layer.diffId)) layers.set(layer.diffId, layer)
   const isWhole = ({ id, store, diffIds, stack = diffIds }: AdditionalImage): boolean => {
     const layer = stack.find((diffId) => !layers.has(diffId))
     if (layer !== undefined)
@@ -43,7 +49,26 @@ const layersIn = ({ root, records }: AdditionalRoot): readonly AdditionalLayer[]
   records
     .layers()
     .map(({ number, ...layer }) => ({ ...layer, directory: layer.directory ?? layerDirectory(root, number) }))
-    .filter(({ directory }) => existsSync(directory))
+
+/** What can be seen of a layer in its place: one in a store that cannot be read is not lost. */
+export type LayerSight = (directory: string) => 'there' | 'lost' | 'unread'
+
+/** Such a store is logged once. */
+export function layerSight(log: Log): LayerSight {
+  const told = new Set<string>()
+  return (directory) => {
+    try {
+      return isThere(directory) ? 'there' : 'lost'
+    } catch (error) {
+      const store = dirname(dirname(directory))
+      const fields = { store, error: describeError(error) }
+      if (!told.has(store))
+        log.error(fields, 'an image store cannot be read: its layers are of no use before the next start')
+      told.add(store)
+      return 'unread'
+    }
+  }
+}
 
 /** Where the layer of that number lies in an image root. */
 export const layerDirectory = (root: string, layerNumber: number): string =>

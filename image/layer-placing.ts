@@ -1,4 +1,5 @@
-import { existsSync, renameSync } from 'node:fs'
+import { renameSync } from 'node:fs'
+import { isThere } from '#linux/is-there.ts'
 import { syncDirectory, syncFilesystem } from '#linux/sync.ts'
 import { headersFileOf } from './layer-headers.ts'
 
@@ -36,4 +37,4 @@ const filesOf = (from: string, to: string): readonly (readonly [string, string])
       [headersFileOf(from), headersFileOf(to)],
       [from, to],
     ] as const
-  ).filter(([source]) => existsSync(source))
+  ).filter(([source]) => isThere(source))

@@ -1,12 +1,18 @@
-import { existsSync, mkdirSync, readdirSync } from 'node:fs'
+import { mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { CriError } from '#lib/errors.ts'
 import type { Log } from '#lib/log.ts'
 import { DiskUsage } from '#linux/disk-usage.ts'
 import { spreadDirectories } from '#linux/spread-directories.ts'
 import type { ImageVolumes } from '#runtime/image-volumes-port.ts'
 import type { Clock } from '#runtime/ports.ts'
 import type { ImageRootfs } from '#runtime/rootfs-port.ts'
-import { type AdditionalRoot, readAdditionalStores } from './additional-stores.ts'
+import {
+  type AdditionalRoot,
+  type LayerSight,
+  layerSight,
+  readAdditionalStores,
+} from './additional-stores.ts'
 import { type ImageExporter, imageExporter } from './image-exporter.ts'
 import type { ImageRecords } from './image-records.ts'
 import type { ImageRecord } from './image-source.ts'
@@ -93,14 +99,13 @@ const defaultLimits: UntarLimits = { sizeBytes: 64 * 2 ** 30, entries: 2_000_000
 export function openImages(options: ImagesOptions): Images {
   const { root, containersRoot = root, slots = new LayerSlots(PARALLEL_LAYERS), records, log } = options
   const rootfsDirectory = join(containersRoot, 'rootfs')
-  for (const path of [join(root, 'layers'), rootfsDirectory])
-    mkdirSync(path, { recursive: true, mode: 0o711 })
-  spreadDirectories(join(root, 'layers'))
+  makeDirectories(root, rootfsDirectory)
   const pool = new UntarPool()
   const trash = new Trash(join(root, 'trash'), pool, log)
   const containersTrash =
     root === containersRoot ? trash : new Trash(join(containersRoot, 'trash'), pool, log)
-  const additional = readAdditionalStores(options.additional ?? [], log)
+  const sightOf = layerSight(log)
+  const additional = readAdditionalStores(options.additional ?? [], log, sightOf)
   const mounts = new LayerMounts({ directory: options.layerMountsDirectory, records, log })
   const layers = new LayerStore({
     ...{ root, records, pool, additional, trash, mounts, slots },
@@ -109,7 +114,7 @@ export function openImages(options: ImagesOptions): Images {
     atStep: options.atStep ?? (() => {}),
   })
   for (const each of new Set([trash, containersTrash])) each.empty()
-  sweepLayers(options, layers, trash)
+  sweepLayers(options, layers, trash, sightOf)
   const rootfsIds = knownRootfs(options)
   sweepRootfs(rootfsIds(), rootfsDirectory, containersTrash)
   const disk = new DiskUsage()
@@ -162,6 +167,15 @@ export function openImages(options: ImagesOptions): Images {
   }
 }
 
+function makeDirectories(root: string, rootfsDirectory: string): void {
+  mkdirSync(rootfsDirectory, { recursive: true, mode: 0o711 })
+  const layers = join(root, 'layers')
+  readable(root, () => {
+    mkdirSync(layers, { recursive: true, mode: 0o711 })
+    spreadDirectories(layers)
+  })
+}
+
 const limitsOf = ({
   limits = defaultLimits,
   maxLayerBytes = limits.sizeBytes,
@@ -171,19 +185,35 @@ const limitsOf = ({
 })
 
 /** Makes the directories and the records agree: the records decide, but for what is not there. */
-function sweepLayers({ root, records, log }: ImagesOptions, layers: LayerStore, trash: Trash): void {
-  const found = new Set(readdirSync(join(root, 'layers')).map((name) => join(root, 'layers', name)))
+function sweepLayers(
+  { root, records, log }: ImagesOptions,
+  layers: LayerStore,
+  trash: Trash,
+  sightOf: LayerSight,
+): void {
+  const directory = join(root, 'layers')
+  const names = readable(root, () => readdirSync(directory))
+  const found = new Set(names.map((name) => join(directory, name)))
   for (const layer of records.layers()) {
     const path = layers.path(layer)
-    if (found.delete(path) || (layer.directory !== undefined && existsSync(path))) {
-      found.delete(headersFileOf(path))
-      continue
+    if (found.delete(path)) found.delete(headersFileOf(path))
+    else if (layer.directory === undefined || sightOf(layer.directory) === 'lost') {
+      const images = records.dropLostLayer(layer.number)
+      log.warn({ layer: layer.diffId, images }, 'a layer is lost: its images are dropped, pull them again')
     }
-    const images = records.dropLostLayer(layer.number)
-    log.warn({ layer: layer.diffId, images }, 'a layer is lost: its images are dropped, pull them again')
   }
   for (const unowned of found) trash.discard(unowned)
   layers.collect()
+}
+
+function readable<Result>(root: string, read: () => Result): Result {
+  try {
+    return read()
+  } catch (cause) {
+    throw new CriError('failed-precondition', `the image store ${root} cannot be read: see to its disk`, {
+      cause,
+    })
+  }
 }
 
 const knownRootfs =

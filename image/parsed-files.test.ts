@@ -2,7 +2,7 @@ import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { ParsedFiles } from './parsed-files.ts'
+import { namesIn, ParsedFiles } from './parsed-files.ts'
 
 let directory = ''
 let file = ''
@@ -70,4 +70,9 @@ test('no more than some hundred files are kept', () => {
   expect(parsed.length).toBe(501)
   read.read(names[0] ?? '')
   expect(parsed.length).toBe(502)
+})
+
+test('a directory that cannot be looked at is not taken for one that is not there', () => {
+  expect(namesIn(join(directory, 'none'))).toEqual([])
+  expect(() => namesIn(join(directory, 'x'.repeat(300)))).toThrow('cannot be read')
 })

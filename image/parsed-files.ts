@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { CriError, errnoOf } from '#lib/errors.ts'
 
 const LARGEST_BYTES = 4 << 20
@@ -44,7 +44,7 @@ export class ParsedFiles<Content> {
 export function namesIn(directory: string): readonly string[] {
   try {
     // An error that is thrown takes ten times as long as this.
-    return existsSync(directory) ? readdirSync(directory) : []
+    return statSync(directory, { throwIfNoEntry: false }) === undefined ? [] : readdirSync(directory)
   } catch (thrown) {
     if (isAbsence(thrown)) return []
     throw unreadable(directory, thrown)

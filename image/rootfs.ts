@@ -3,7 +3,6 @@ import {
   chownSync,
   closeSync,
   constants,
-  existsSync,
   fstatSync,
   mkdirSync,
   openSync,
@@ -15,6 +14,7 @@ import {
 import { join } from 'node:path'
 import { CriError, errnoOf } from '#lib/errors.ts'
 import { hostIdOf, type IdMappings } from '#lib/id-mappings.ts'
+import { isThere } from '#linux/is-there.ts'
 import { openInRoot, unmount } from '#linux/libc.ts'
 import { mappedOverlayMounter } from '#linux/mapped-overlay.ts'
 import { isMounted, type OverlayLayers, overlayMounter } from '#linux/overlay.ts'
@@ -62,7 +62,7 @@ export function createRootfs(options: RootfsOptions): ImageRootfs {
   const userMountPoint = (containerId: string): string => join(userHome(containerId), 'rootfs')
   /** At either place; that of one in a user namespace is there for such only. */
   const mountPointOf = (containerId: string): string =>
-    existsSync(userHome(containerId)) ? userMountPoint(containerId) : mountPoint(containerId)
+    isThere(userHome(containerId)) ? userMountPoint(containerId) : mountPoint(containerId)
 
   return {
     resolve: (reference, use) => resolveLocal(reference, use, options),

@@ -91,3 +91,14 @@ test('the place that a version without ids noted is taken over', () => {
   storeIn(disk, 'b')
   expect(refusal(disk)).toThrow('of another image store')
 })
+
+test('one whose disk cannot be read is not taken for missing', () => {
+  storeIn(disk, 'a')
+  start(disk)
+  rmSync(disk, { recursive: true })
+  writeFileSync(disk, '')
+  expect(() => settleImageStore({ root, imageRoot: disk }, read)).toThrow(
+    `the image store's ${join(disk, 'images.db')} cannot be read`,
+  )
+  expect(() => settleImageStore({ root, imageRoot: root }, read)).toThrow('cannot be read')
+})

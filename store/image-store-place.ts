@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { CriError, errnoOf } from '#lib/errors.ts'
 import type { Paths } from './paths.ts'
@@ -37,7 +37,7 @@ export function settleImageStore(
   const expected = isLeft ? undefined : note.storeId
   const database = join(imageRoot, 'images.db')
   const giveUp = `; or, if that is gone for good, remove ${path}: images are then pulled anew`
-  if (expected !== undefined && !existsSync(database)) {
+  if (expected !== undefined && !isThere(database)) {
     throw new CriError(
       'failed-precondition',
       `${database} is missing, but ${root} was used with an image store ${note.place === imageRoot ? 'there' : `in ${note.place}`}: ` +
@@ -67,10 +67,20 @@ function leaves(
   contentsOf: (imagesDatabase: string) => StoreContents,
 ): boolean {
   const database = join(place, 'images.db')
-  if (!existsSync(database)) return false
+  if (!isThere(database)) return false
   const { storeId, images, used } = contentsOf(database)
   if (images > 0 || used > 0) throw leftBehind(place, imageRoot, images, used)
   return storeId === noted
+}
+
+function isThere(database: string): boolean {
+  try {
+    statSync(database)
+    return true
+  } catch (cause) {
+    if (errnoOf(cause) === 'ENOENT') return false
+    throw new CriError('failed-precondition', `the image store's ${database} cannot be read`, { cause })
+  }
 }
 
 function noted(path: string): Note | undefined {
