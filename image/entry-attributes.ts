@@ -34,6 +34,29 @@ function setOne(absolute: string, name: string, value: Buffer, entry: TarEntry):
   }
 }
 
+/** Of each in memory, besides its name and value. */
+const XATTR_COST_BYTES = 100
+const noXattrs: ReadonlyMap<string, Buffer> = new Map()
+
+/**
+ * The extended attributes that a file gets, to be kept, and how much memory that takes. As they come, the smallest of
+ * them keeps all of its header in memory.
+ */
+export function keptXattrs({ xattrs }: Pick<TarEntry, 'xattrs'>) {
+  if (xattrs.size === 0) return { xattrs: noXattrs, sizeBytes: 0 }
+  const wanted = [...xattrs].filter(([name]) => !isHostsOwn(name))
+  const values = Buffer.allocUnsafeSlow(wanted.reduce((sum, [, { length }]) => sum + length, 0))
+  let end = 0
+  let sizeBytes = 0
+  const kept = wanted.map(([name, value]) => {
+    const at = end
+    end += value.copy(values, at)
+    sizeBytes += name.length + value.length + XATTR_COST_BYTES
+    return [name, values.subarray(at, end)] as const
+  })
+  return { xattrs: new Map(kept), sizeBytes }
+}
+
 export function checkOwner({ name, uid, gid }: TarEntry): void {
   if (Math.max(uid, gid) <= ID_LIMIT && Math.min(uid, gid) >= 0) return
   throw invalidArgument(`${readable(name)} has the owner ${uid}:${gid}, which no file can have`)

@@ -1,11 +1,11 @@
 import { constants } from 'node:fs'
 import { invalidArgument } from '#lib/errors.ts'
 import { readable } from '#linux/overlay-files.ts'
-import { checkOwner, isHostsOwn } from './entry-attributes.ts'
+import { checkOwner, keptXattrs } from './entry-attributes.ts'
 import { type BlobOutput, ErofsBlob } from './erofs-blob.ts'
 import { deviceNumber, type Inode, writeInode, XATTR_LIMIT_BYTES, xattrsOf } from './erofs-format.ts'
 import { type ErofsDirectory, ErofsTree, pathOf } from './erofs-tree.ts'
-import type { LayerGaps } from './layer-gaps.ts'
+import { type LayerGaps, LINK_COST_BYTES } from './layer-gaps.ts'
 import { childOf, componentsOf, layerName, parentOf } from './layer-path.ts'
 import type { LayerUsage } from './layer-writer.ts'
 import type { TarEntry, TarEntryType } from './tar-entry.ts'
@@ -99,7 +99,10 @@ export class ErofsLayerWriter implements TarHandler, Disposable {
     else if (entry.type === 'hard-link') this.#link(parent, name, entry)
     else {
       const inode = inodes.add(inodeOf(entry, entry.type), this.#blockOrDevice(entry, dataAt))
-      if (entry.type === 'symbolic-link') inodes.targets.set(inode, checkedTarget(entry))
+      if (entry.type === 'symbolic-link') {
+        this.#tree.account(entry.linkName.length)
+        inodes.targets.set(inode, checkedTarget(entry))
+      }
       this.#setXattrs(inode, entry)
       this.#tree.put(parent, name, inode)
     }
@@ -128,7 +131,7 @@ export class ErofsLayerWriter implements TarHandler, Disposable {
       const targetPath = targetParent === undefined ? '' : childOf(pathOf(targetParent), target ?? '')
       const known = this.#foreign.get(targetPath) ?? components.join('/')
       this.#tree.remove(parent, name)
-      this.#tree.account(path.length + known.length)
+      this.#tree.account(path.length + known.length + LINK_COST_BYTES)
       this.#foreign.set(path, known)
       return
     }
@@ -166,7 +169,7 @@ export class ErofsLayerWriter implements TarHandler, Disposable {
       this.#tree.inodes.xattrs.delete(inode)
       return
     }
-    const kept = new Map([...entry.xattrs].filter(([name]) => !isHostsOwn(name)))
+    const { xattrs: kept, sizeBytes } = keptXattrs(entry)
     for (const [name, { length }] of kept) {
       if (name.length <= 255 && length <= 0xffff) continue
       throw invalidArgument(
@@ -178,7 +181,7 @@ export class ErofsLayerWriter implements TarHandler, Disposable {
         `${readable(entry.name)} has more than ${XATTR_LIMIT_BYTES} bytes of extended attributes`,
       )
     }
-    for (const [name, value] of kept) this.#tree.account(name.length + value.length)
+    this.#tree.account(sizeBytes)
     this.#tree.inodes.xattrs.set(inode, kept)
   }
 }

@@ -62,8 +62,11 @@ describe('is refused by name', () => {
     expect(() => unpack([{ name: 'a/b/c/d/e/f' }], 3)).toThrow(/more than 3 directories/)
   })
 
-  test('directories whose names and attributes would fill the memory', () => {
-    const pax = { 'SCHILY.xattr.user.big': Buffer.alloc(1_000_000) }
+  test.for<[string, Buffer | string]>([
+    ['SCHILY.xattr.user.big', Buffer.alloc(1_000_000)],
+    [`SCHILY.xattr.user.${'x'.repeat(1_000_000)}`, ''],
+  ])('directories whose names and attributes would fill the memory', ([key, value]) => {
+    const pax = { [key]: value }
     const files = Array.from(
       { length: 70 },
       (_, index) => ({ name: `${index}/`, type: 'directory', pax }) as const,

@@ -9,6 +9,9 @@ export interface LayerGaps {
   readonly links: readonly ForeignLink[]
 }
 
+/** Of each link in memory, besides its names: in the thread that unpacks, then in the daemon. */
+export const LINK_COST_BYTES = 400
+
 export interface ForeignLink {
   readonly path: string
   /** As the entry names it, from the root of the image. */

@@ -7,23 +7,22 @@ import {
   ftruncateSync,
   linkSync,
   openSync,
-  symlinkSync,
   writeSync,
 } from 'node:fs'
 import { errnoOf, invalidArgument } from '#lib/errors.ts'
 import { EarlyWriteback } from '#linux/early-writeback.ts'
-import { makedev } from '#linux/libc.ts'
 import { makeNode, readable, setTimesOfFile } from '#linux/overlay-files.ts'
-import { checkOwner, setAttributes, setXattrs } from './entry-attributes.ts'
-import type { LayerGaps } from './layer-gaps.ts'
+import { checkOwner, keptXattrs, setAttributes, setXattrs } from './entry-attributes.ts'
+import { type LayerGaps, LINK_COST_BYTES } from './layer-gaps.ts'
 import type { LayerHeaders } from './layer-headers.ts'
 import { childOf, componentsOf, layerName, parentOf } from './layer-path.ts'
 import { fsPath, isWhiteout, LayerTree } from './layer-tree.ts'
 import { PieceWriter } from './piece-writer.ts'
+import { isWhiteoutEntry, makeSpecial } from './special-file.ts'
 import type { TarEntry } from './tar-entry.ts'
 import type { TarHandler } from './tar-reader.ts'
 
-const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW, S_IFCHR, S_IFBLK, S_IFIFO } = constants
+const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW, S_IFCHR } = constants
 const DISK_BLOCK_BYTES = 4096
 
 /** What an unpacked layer takes of its file system; bytes in whole blocks. */
@@ -161,7 +160,7 @@ export class LayerWriter implements TarHandler, Disposable {
 
   #root(entry: TarEntry): void {
     if (entry.type !== 'directory') throw invalidArgument('the root of the layer is not a directory')
-    this.#tree.directories.set('', entry)
+    this.#describe('', entry)
   }
 
   #whiteout(path: string): void {
@@ -203,8 +202,14 @@ export class LayerWriter implements TarHandler, Disposable {
       this.#tree.replacing(path, () => this.#tree.makeDirectory(path))
       if (there !== undefined && isWhiteout(there)) this.#tree.makeOpaque(path)
     }
-    this.#tree.directories.set(path, entry)
-    for (const value of entry.xattrs.values()) this.#tree.account(value.length)
+    this.#describe(path, entry)
+  }
+
+  /** Of what the entry says, only that is kept which a directory gets. */
+  #describe(path: string, entry: TarEntry): void {
+    const { xattrs, sizeBytes } = keptXattrs(entry)
+    this.#tree.account(sizeBytes)
+    this.#tree.directories.set(path, { ...entry, name: path, linkName: '', xattrs })
   }
 
   #makeLink(path: string, entry: TarEntry): void {
@@ -216,7 +221,7 @@ export class LayerWriter implements TarHandler, Disposable {
     if (target === undefined || there === undefined) {
       const known = this.#foreign.get(target ?? '') ?? components.join('/')
       if (this.#tree.lstat(path) !== undefined) this.#tree.remove(path)
-      this.#tree.account(path.length + known.length)
+      this.#tree.account(path.length + known.length + LINK_COST_BYTES)
       this.#foreign.set(path, known)
       return
     }
@@ -236,15 +241,4 @@ export class LayerWriter implements TarHandler, Disposable {
     this.#usedInodes += 1
     this.#usedBytes += Math.ceil(sizeBytes / DISK_BLOCK_BYTES) * DISK_BLOCK_BYTES
   }
-}
-
-const isWhiteoutEntry = ({ type, major, minor }: TarEntry): boolean =>
-  type === 'character-device' && major === 0 && minor === 0
-
-function makeSpecial(absolute: string, entry: TarEntry): void {
-  const { type, linkName, major, minor } = entry
-  if (type === 'symbolic-link') symlinkSync(fsPath(linkName), fsPath(absolute))
-  else if (type === 'character-device') makeNode(absolute, S_IFCHR, makedev(major, minor))
-  else if (type === 'block-device') makeNode(absolute, S_IFBLK, makedev(major, minor))
-  else makeNode(absolute, S_IFIFO, 0)
 }
