@@ -42,6 +42,7 @@ export function parseTarHeader(block: Buffer): TarHeader {
 /** Records of a PAX extended header, `LENGTH KEY=VALUE\n`: keys in latin1, values as bytes. */
 export function parsePaxRecords(content: Buffer): Map<string, Buffer> {
   const records = new Map<string, Buffer>()
+  const map: Buffer[] = []
   for (let at = 0; at < content.length; ) {
     const space = content.indexOf(0x20, at)
     const digits = space < 0 ? '' : content.toString('latin1', at, space)
@@ -51,21 +52,16 @@ export function parsePaxRecords(content: Buffer): Map<string, Buffer> {
     if (!isWhole || equals < 0 || equals >= end) throw invalidArgument('broken PAX header in the tar')
     const key = content.toString('latin1', space + 1, equals)
     const value = content.subarray(equals + 1, end - 1)
-    if (/^GNU\.sparse\.(offset|numbytes)$/.test(key)) addToMap(records, value)
+    // Sparse files of PAX 0.0 have records of one key for each piece: here as those of 0.1, in one.
+    if (/^GNU\.sparse\.(offset|numbytes)$/.test(key)) map.push(COMMA, value)
     else records.set(key, value)
     at = end
   }
+  if (map.length > 0) records.set('GNU.sparse.map', Buffer.concat(map.slice(1)))
   return records
 }
 
-/** Sparse files of PAX 0.0 have records of one key for each piece: here as those of 0.1, in one. */
-function addToMap(records: Map<string, Buffer>, value: Buffer): void {
-  const before = records.get('GNU.sparse.map')
-  records.set(
-    'GNU.sparse.map',
-    before === undefined ? value : Buffer.concat([before, Buffer.from(','), value]),
-  )
-}
+const COMMA = Buffer.from(',')
 
 /** Up to the first NUL. */
 function text(block: Buffer, at: number, length: number): string {

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { readTar } from '#test/fixtures/read-tar.ts'
 import { type TarFile, tarOf } from '#test/fixtures/tar.ts'
+import { parsePaxRecords } from './tar-header.ts'
 
 const name = 'a-file-of-holes'
 const BLOCK = 4096
@@ -70,6 +71,13 @@ const text = (content: string): TarFile => ({
   name,
   content,
   pax: { 'GNU.sparse.major': '1', 'GNU.sparse.minor': '0', 'GNU.sparse.realsize': '100' },
+})
+
+test('a map of as many records as a header has is read at once', () => {
+  const content = Buffer.from('52 GNU.sparse.offset=111111111111111111111111111111\n'.repeat(20_000))
+  const begun = performance.now()
+  expect(parsePaxRecords(content).get('GNU.sparse.map')).toHaveLength(20_000 * 31 - 1)
+  expect(performance.now() - begun).toBeLessThan(1000)
 })
 
 describe('a map that lies is refused', () => {
