@@ -15,7 +15,7 @@ export interface Archive extends AsyncDisposable {
   readonly path: string
   has(name: string): boolean
   sizeOf(name: string): number
-  /** Small files. Throws failed-precondition when it is missing or over 8 MiB. */
+  /** Small files. Throws failed-precondition when it is missing or over 8 MiB, or all that was read is over 64 MiB. */
   read(name: string): Promise<Buffer>
   /** The same of any size, in pieces. */
   stream(name: string, signal: AbortSignal): AsyncIterable<Uint8Array>
@@ -27,7 +27,10 @@ interface Place {
 }
 
 const SMALL_FILE_LIMIT_BYTES = 8 << 20
+/** Of those that describe images, which are all kept until the last is imported. */
+const SMALL_FILES_LIMIT_BYTES = 64 << 20
 const ENTRY_LIMIT = 100_000
+const NAMES_LIMIT_BYTES = 16 << 20
 const LINK_LIMIT = 8
 const wholeFile: Place = { offset: 0, sizeBytes: Number.POSITIVE_INFINITY }
 
@@ -51,6 +54,7 @@ export async function openArchive(
       : files.use(await unpacked(handle, path, decoder, temporaryDirectory, signal))
   const index = await indexOf(plain, path, signal)
   const keep = files.move()
+  let smallBytes = 0
 
   const find = (name: string): Place => {
     const place = index.get(name)
@@ -69,6 +73,13 @@ export async function openArchive(
         throw new CriError(
           'failed-precondition',
           `${name} in archive ${path} is ${sizeBytes} bytes long, over 8 MiB`,
+        )
+      }
+      smallBytes += sizeBytes
+      if (smallBytes > SMALL_FILES_LIMIT_BYTES) {
+        throw new CriError(
+          'failed-precondition',
+          `archive ${path} describes its images in more than ${SMALL_FILES_LIMIT_BYTES >> 20} MiB`,
         )
       }
       const content = Buffer.alloc(sizeBytes)
@@ -126,10 +137,12 @@ async function indexOf(
   const places = new Map<string, Place>()
   const links = new Map<string, string>()
   let position = 0
+  const count = counter()
   const reader = new TarReader({
     entry: (entry) => {
       const name = componentsOf(entry.name).join('/')
       const target = linkTarget(name, entry)
+      count(name, target)
       if (target !== undefined) links.set(name, target)
       else if (entry.sparse !== undefined) throw invalidArgument(`${readable(name)} in it is a sparse file`)
       else if (entry.type === 'file') {
@@ -137,8 +150,6 @@ async function indexOf(
         if (offset + entry.sizeBytes > size) throw invalidArgument(`it is cut off inside ${readable(name)}`)
         places.set(readable(name), { offset, sizeBytes: entry.sizeBytes })
       }
-      if (places.size + links.size > ENTRY_LIMIT)
-        throw invalidArgument(`it has more than ${ENTRY_LIMIT} files`)
     },
     data: () => {},
     end: () => {},
@@ -164,6 +175,19 @@ async function indexOf(
     if (place !== undefined) places.set(readable(name), place)
   }
   return places
+}
+
+/** Throws invalid-argument for too many files, or names that would fill the memory. */
+function counter(): (name: string, target: string | undefined) => void {
+  let entries = 0
+  let nameBytes = 0
+  return (name, target = '') => {
+    entries += 1
+    nameBytes += name.length + target.length
+    if (entries > ENTRY_LIMIT) throw invalidArgument(`it has more than ${ENTRY_LIMIT} files`)
+    if (nameBytes > NAMES_LIMIT_BYTES)
+      throw invalidArgument(`the names in it take more than ${NAMES_LIMIT_BYTES >> 20} MiB`)
+  }
 }
 
 /** Old versions of `docker save` write a layer that occurs twice as a link. */

@@ -9,11 +9,13 @@ import { createDecoder } from './layer-decoder.ts'
 import { describePlatform, describePlatforms, type Platform, suitability } from './platform.ts'
 import { parseReference } from './reference.ts'
 
+/** As of a manifest. */
+const LARGEST_LAYER_COUNT = 1000
 const schema = z.array(
   z.object({
     Config: z.string(),
     RepoTags: z.array(z.string()).nullish(),
-    Layers: z.array(z.string()).nullish(),
+    Layers: z.array(z.string()).max(LARGEST_LAYER_COUNT).nullish(),
   }),
 )
 
@@ -43,10 +45,11 @@ export async function dockerImages(
     images.push({
       config,
       manifestDigest: undefined,
-      tags: (RepoTags ?? []).map((tag) => parseReference(tag).tagged ?? tag),
+      // One with a digest proves nothing here, and would answer to it.
+      tags: (RepoTags ?? []).flatMap((tag) => parseReference(tag).tagged ?? []),
       digests: [],
-      layers: await Promise.all(
-        names.map((name, index) => layerOf(archive, name, diffIds[index] ?? '', signal)),
+      layers: await Array.fromAsync(names, (name, index) =>
+        layerOf(archive, name, diffIds[index] ?? '', signal),
       ),
     })
   }

@@ -7,6 +7,7 @@ import { FakeImageStore } from '#test/fakes/fake-image-store.ts'
 import { buildImage, hostArchitecture } from '#test/fixtures/image.ts'
 import { dockerFiles, ociFiles } from '#test/fixtures/image-archive.ts'
 import { packTar } from '#test/fixtures/pack-tar.ts'
+import { tarOf } from '#test/fixtures/tar.ts'
 import { type ImportOptions, importImages } from './import.ts'
 
 const never = new AbortController().signal
@@ -125,6 +126,38 @@ test.for<[string, Buffer, RegExp]>([
 ])('an archive with %s is refused by name', async ([, archive, message]) => {
   await expect(importing(archive).imported).rejects.toThrow(message)
   expect(readdirSync(directory)).toEqual(['image.tar'])
+})
+
+test('a digest among the names of a docker archive names nothing: nobody has verified it', async () => {
+  const forged = `registry.k8s.io/pause@sha256:${'a'.repeat(64)}`
+  const { store, imported } = importing(await packTar(dockerFiles(image, [forged, 'b:2'])))
+  expect(await imported).toEqual([{ id: image.id, tags: ['docker.io/library/b:2'] }])
+  expect(store.find(forged)).toBeUndefined()
+})
+
+test('what describes the images of an archive is read up to a bound', async () => {
+  const config = JSON.stringify({ rootfs: { diff_ids: [] }, comment: 'x'.repeat(4 << 20) })
+  const one = { Config: 'c', RepoTags: null, Layers: null }
+  const archive = await packTar([
+    { name: 'c', content: config },
+    { name: 'manifest.json', content: JSON.stringify(Array.from({ length: 20 }, () => one)) },
+  ])
+  await expect(importing(archive).imported).rejects.toThrow(/describes its images in more than 64 MiB/)
+})
+
+test('an image of more layers than can be is refused before they are looked at', async () => {
+  const Layers = Array.from({ length: 1001 }, () => 'l')
+  const archive = await packTar([
+    { name: 'manifest.json', content: JSON.stringify([{ Config: 'c', RepoTags: null, Layers }]) },
+  ])
+  await expect(importing(archive).imported).rejects.toThrow(/manifest\.json in .* is not docker save's/)
+})
+
+test('the names of the files in an archive are bounded', { timeout: 30_000 }, () => {
+  const files = Array.from({ length: 4500 }, (_, index) => ({ name: `${index}/${'x/'.repeat(1900)}f` }))
+  return expect(importing(tarOf(files)).imported).rejects.toMatchObject({
+    cause: { message: 'the names in it take more than 16 MiB' },
+  })
 })
 
 test('an archive that is not there is refused by name', async () => {
