@@ -95,9 +95,10 @@ export class RegistryConnections implements Disposable {
 
   /** The whole body, of at most `limitBytes`. */
   async readAll(response: HttpResponse, limitBytes: number, signal: AbortSignal): Promise<Buffer> {
-    const chunks: Uint8Array[] = []
+    let content = Buffer.alloc(0)
     let sizeBytes = 0
     for await (const batch of this.read(response, signal)) {
+      const before = sizeBytes
       sizeBytes += sizeOf(batch)
       if (sizeBytes > limitBytes) {
         throw new RegistryFailure(
@@ -107,9 +108,10 @@ export class RegistryConnections implements Disposable {
           },
         )
       }
-      chunks.push(...batch)
+      if (sizeBytes > content.length) content = Buffer.concat([content], Math.max(sizeBytes, 2 * before))
+      Buffer.concat(batch).copy(content, before)
     }
-    return Buffer.concat(chunks)
+    return content.subarray(0, sizeBytes)
   }
 
   [Symbol.dispose](): void {
