@@ -40,6 +40,8 @@ async function fetchManifest(
   return { content, manifest: parseManifest(content, mediaType ?? answered) }
 }
 
+const MOST_SHOWN = 30
+
 /** The best of those that are wanted; one that names no platform where none does fit: its config is looked at later. */
 function chooseEntry(entries: readonly IndexEntry[], wanted: readonly Platform[]): IndexEntry {
   const suiting = entries
@@ -50,7 +52,8 @@ function chooseEntry(entries: readonly IndexEntry[], wanted: readonly Platform[]
   if (chosen !== undefined) return chosen
   const offered = new Set(entries.flatMap(({ platform }) => (platform ? [describePlatform(platform)] : [])))
   offered.delete('unknown/unknown') // attestations
-  throw notWanted(wanted, [...offered].join(', ') || 'nothing')
+  const more = offered.size > MOST_SHOWN ? ` and ${offered.size - MOST_SHOWN} more` : ''
+  throw notWanted(wanted, `${[...offered].slice(0, MOST_SHOWN).join(', ') || 'nothing'}${more}`)
 }
 
 /** The caller puts the image's name before it. */

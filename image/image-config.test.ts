@@ -37,8 +37,30 @@ test.for<[unknown, RegExp]>([
   [[], /is not an image's/],
   [{ rootfs: { diff_ids: ['md5:x'] } }, /diff_ids/],
   [{ rootfs: {}, config: { Cmd: 'sh' } }, /config\.Cmd/],
+  [
+    {
+      rootfs: {},
+      config: { Volumes: Object.fromEntries(Array.from({ length: 1001 }, (_, at) => [at, {}])) },
+    },
+    /config\.Volumes has more than 1000/,
+  ],
 ])('%o is refused by name', ([value, message]) => {
   expect(() => parse(value)).toThrow(message)
+})
+
+test('a config of millions of mistakes is refused soon, by the first', () => {
+  const zeros = '0,'.repeat(500_000)
+  const parts = [`"rootfs":{"diff_ids":[${zeros}0]}`, `"rootfs":{},"config":{"Env":[${zeros}0]}`]
+  const begun = performance.now()
+  for (const part of parts) {
+    const failure = (() => parseImageConfig(Buffer.from(`{${part}}`), 'image x')) as () => void
+    expect(failure).toThrow(/^the config of image x is not an image's: .{1,100}$/)
+  }
+  expect(performance.now() - begun).toBeLessThan(3000)
+})
+
+test.for(['\u001b[2J', 'x'.repeat(101)])('a platform that cannot be shown is refused: %j', (os) => {
+  expect(() => parse({ os, rootfs: {} })).toThrow("is not an image's: os is no name of a platform")
 })
 
 test('what is not JSON is refused by name', () => {

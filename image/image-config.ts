@@ -15,14 +15,27 @@ export interface ParsedImageConfig {
   readonly artifactType?: string
 }
 
+/** Far more than can be run with; without, each wrong one of the millions that fit in would be told. */
+const MOST_ENTRIES = 10_000
+/** A directory each of the container. */
+const MOST_VOLUMES = 1000
 /** Go writes an empty list or map as null. */
-const strings = z.array(z.string()).nullish()
+const strings = z.array(z.string()).max(MOST_ENTRIES).nullish()
 const text = z.string().nullish()
+const platformText = z
+  .string()
+  .regex(/^[\x20-\x7e]{0,100}$/, 'is no name of a platform')
+  .nullish()
 const schema = z.object({
-  os: text,
-  architecture: text,
-  variant: text,
-  rootfs: z.object({ diff_ids: z.array(z.string().regex(/^sha256:[0-9a-f]{64}$/)).nullish() }),
+  os: platformText,
+  architecture: platformText,
+  variant: platformText,
+  rootfs: z.object({
+    diff_ids: z
+      .array(z.string().regex(/^sha256:[0-9a-f]{64}$/))
+      .max(MOST_ENTRIES)
+      .nullish(),
+  }),
   config: z
     .object({
       Entrypoint: strings,
@@ -31,7 +44,10 @@ const schema = z.object({
       User: text,
       WorkingDir: text,
       StopSignal: text,
-      Volumes: z.record(z.string(), z.unknown()).nullish(),
+      Volumes: z
+        .record(z.string(), z.unknown())
+        .refine((volumes) => Object.keys(volumes).length <= MOST_VOLUMES, `has more than ${MOST_VOLUMES}`)
+        .nullish(),
     })
     .nullish(),
 })
@@ -44,11 +60,7 @@ export function parseImageConfig(blob: Buffer, what: string): ParsedImageConfig 
 
 function parseConfig(json: unknown, what: string): ParsedImageConfig {
   const parsed = schema.safeParse(json)
-  if (!parsed.success) {
-    throw invalidArgument(
-      `the config of ${what} is not an image's: ${z.prettifyError(parsed.error).replaceAll(/\s+/g, ' ')}`,
-    )
-  }
+  if (!parsed.success) throw notAnImages(what, parsed.error)
   const { config, rootfs, os, architecture, variant } = parsed.data
   return {
     config: {
@@ -63,6 +75,11 @@ function parseConfig(json: unknown, what: string): ParsedImageConfig {
     diffIds: rootfs.diff_ids ?? [],
     platform: { os: os ?? '', architecture: architecture ?? '', variant: variant ?? '' },
   }
+}
+
+function notAnImages(what: string, { issues: [issue] }: z.ZodError) {
+  const [path = [], message = ''] = [issue?.path, issue?.message]
+  return invalidArgument(`the config of ${what} is not an image's: ${path.join('.')} ${message}`)
 }
 
 function jsonOf(blob: Buffer, what: string): unknown {

@@ -11,13 +11,16 @@ import { parseReference } from './reference.ts'
 
 /** As of a manifest. */
 const LARGEST_LAYER_COUNT = 1000
-const schema = z.array(
-  z.object({
-    Config: z.string(),
-    RepoTags: z.array(z.string()).nullish(),
-    Layers: z.array(z.string()).max(LARGEST_LAYER_COUNT).nullish(),
-  }),
-)
+const MOST_IMAGES = 10_000
+const schema = z
+  .array(
+    z.object({
+      Config: z.string(),
+      RepoTags: z.array(z.string()).max(MOST_IMAGES).nullish(),
+      Layers: z.array(z.string()).max(LARGEST_LAYER_COUNT).nullish(),
+    }),
+  )
+  .max(MOST_IMAGES)
 
 /** The images of what `docker save` writes (Docker image specification 1.2, manifest.json). */
 export async function dockerImages(

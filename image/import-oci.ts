@@ -33,14 +33,16 @@ export async function ociImages(
 }
 
 const indexSchema = z.object({
-  manifests: z.array(
-    z.object({
-      mediaType: z.string(),
-      digest: z.string().regex(/^sha256:[0-9a-f]{64}$/),
-      size: z.int().nonnegative(),
-      annotations: z.record(z.string(), z.string()).optional(),
-    }),
-  ),
+  manifests: z
+    .array(
+      z.object({
+        mediaType: z.string(),
+        digest: z.string().regex(/^sha256:[0-9a-f]{64}$/),
+        size: z.int().nonnegative(),
+        annotations: z.record(z.string(), z.string()).optional(),
+      }),
+    )
+    .max(10_000),
 })
 const INDEX_DEPTH = 3
 

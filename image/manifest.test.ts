@@ -67,6 +67,19 @@ test.for([
 })
 
 test.for([
+  [image('x\u001b[2J'), '', 'its manifest is malformed: layers.0.mediaType is no media type'],
+  [{ ...image(), artifactType: 'x'.repeat(256) }, '', 'artifactType is no media type'],
+  [image(), 'x/\u009b2J', 'unknown media type x/2j'],
+  [
+    { manifests: [{ ...blob(''), platform: { os: '\u0007', architecture: 'arm' } }] },
+    '',
+    'platform.os is no name of a platform',
+  ],
+] as const)('what cannot be shown does not get into a message: %j', ([json, mediaType, message]) => {
+  expect(() => parse(json, mediaType)).toThrow(message)
+})
+
+test.for([
   [
     { ...image(), config: blob('application/vnd.cncf.helm.config.v1+json') },
     'application/vnd.cncf.helm.config.v1+json',

@@ -70,21 +70,24 @@ export function parseManifest(content: Buffer, mediaType: string): Manifest {
     !imageTypes.includes(type) &&
     !/^(|application\/json|text\/plain|application\/octet-stream)$/.test(type)
   ) {
-    throw refused(`its manifest is of the unknown media type ${type}`)
+    throw refused(`its manifest is of the unknown media type ${shownType(type)}`)
   }
   return parseImage(json, manifests !== undefined)
 }
 
 const digestSchema = z.string().regex(/^sha256:[0-9a-f]{64}$/, 'is not sha256: and 64 digits')
+/** RFC 6838; it is shown. */
+const mediaTypeSchema = z.string().regex(/^[\x20-\x7e]{0,255}$/, 'is no media type')
 const descriptorSchema = z.object({
-  mediaType: z.string(),
+  mediaType: mediaTypeSchema,
   digest: digestSchema,
   size: z.int().nonnegative(),
 })
+const platformText = z.string().regex(/^[\x20-\x7e]{0,100}$/, 'is no name of a platform')
 const platformSchema = z.object({
-  os: z.string(),
-  architecture: z.string(),
-  variant: z.string().default(''),
+  os: platformText,
+  architecture: platformText,
+  variant: platformText.default(''),
 })
 const envelopeSchema = z.object({
   schemaVersion: z.number().optional(),
@@ -95,12 +98,14 @@ const envelopeSchema = z.object({
 const indexSchema = z.object({
   manifests: z.array(descriptorSchema.extend({ platform: platformSchema.optional() })).max(10_000),
 })
+const annotationsSchema = z.object({
+  'org.opencontainers.image.title': z.string().optional(),
+  'io.deis.oras.content.unpack': z.string().optional(),
+})
 const imageSchema = z.object({
   config: descriptorSchema,
-  layers: z
-    .array(descriptorSchema.extend({ annotations: z.record(z.string(), z.string()).nullish() }))
-    .max(1000),
-  artifactType: z.string().nullish(),
+  layers: z.array(descriptorSchema.extend({ annotations: annotationsSchema.nullish() })).max(1000),
+  artifactType: mediaTypeSchema.nullish(),
 })
 
 function parseIndex(json: unknown): Manifest {
@@ -146,6 +151,9 @@ function checkLayerType(mediaType: string): void {
     `it has a layer of the unknown media type ${mediaType}: a tar, plain or by gzip or zstd, is known`,
   )
 }
+
+/** A foreign text goes into logs and terminals. */
+const shownType = (type: string): string => type.replace(/\p{C}/gu, '').slice(0, 255)
 
 const toDescriptor = ({ mediaType, digest, size }: z.infer<typeof descriptorSchema>): Descriptor => ({
   mediaType,

@@ -47,6 +47,7 @@ async function orMissing<Found>(
   }
 }
 
+const MOST_DESCRIPTORS = 10_000
 const descriptorSchema = z.object({
   mediaType: z.string(),
   digest: z.string().regex(/^sha256:[0-9a-f]{64}$/),
@@ -55,11 +56,11 @@ const descriptorSchema = z.object({
   annotations: z.record(z.string(), z.string()).nullish(),
 })
 const manifestSchema = z.object({
-  layers: z.array(descriptorSchema),
+  layers: z.array(descriptorSchema).max(MOST_DESCRIPTORS),
   artifactType: z.string().optional(),
   config: z.object({ mediaType: z.string().optional() }).optional(),
 })
-const indexSchema = z.object({ manifests: z.array(descriptorSchema) })
+const indexSchema = z.object({ manifests: z.array(descriptorSchema).max(MOST_DESCRIPTORS) })
 
 /** Under the tag that cosign and containers/image give them. */
 async function attachedSignatures(
