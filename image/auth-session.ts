@@ -1,5 +1,6 @@
 import type { Challenge } from './auth-challenge.ts'
 import { anonymous, areFor, type Credentials, type RequestAuth, readCredentials } from './auth-credentials.ts'
+import { secretsOf, secretsOfHeader } from './auth-secrets.ts'
 import type { AuthLookup } from './auth-sources.ts'
 import { basicHeader, type TokenRequest } from './auth-token.ts'
 import type { RegistryEndpoint } from './registry-endpoint.ts'
@@ -114,6 +115,12 @@ export class AuthSession {
     return new RegistryFailure(`${shownUrl(this.#target.endpoint.root)}: ${why}${this.hint}`, {
       kind: 'unauthenticated',
     })
+  }
+
+  /** What the endpoint, or its token server, was sent that nobody is to read. */
+  get secrets(): readonly string[] {
+    const header = this.#header === undefined ? [] : secretsOfHeader(this.#header)
+    return [...secretsOf(this.#given), ...secretsOf(this.#used?.credentials ?? anonymous), ...header]
   }
 
   /** With what the endpoint was asked, said beside its refusals. */

@@ -112,10 +112,11 @@ export class RegistryChain implements Disposable {
       return result
     } catch (thrown) {
       if (!(thrown instanceof RegistryFailure)) throw thrown
-      if (thrown.unreachable) this.#unreachable.set(client, thrown)
-      if (thrown.unreachable || thrown.broken) breaker.failed(client.endpoint, thrown.message)
+      const failure = client.concealed(thrown)
+      if (failure.unreachable) this.#unreachable.set(client, failure)
+      if (failure.unreachable || failure.broken) breaker.failed(client.endpoint, failure.message)
       else breaker.answered(client.endpoint)
-      throw thrown
+      throw failure
     }
   }
 

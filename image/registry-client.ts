@@ -1,5 +1,6 @@
 import type { OutgoingHttpHeaders } from 'node:http'
 import { parseChallenges } from './auth-challenge.ts'
+import { secretsOfHeader, withoutSecrets } from './auth-secrets.ts'
 import { AuthSession, type PullAuth } from './auth-session.ts'
 import { readToken, type TokenRequest, tokenHttpRequest } from './auth-token.ts'
 import type { RegistryObserver } from './pull-metrics.ts'
@@ -23,6 +24,7 @@ export interface RegistryClientOptions {
 }
 
 const LONGEST_TOKEN_BYTES = 1 << 20
+const secretHeader = /auth|cookie|key|pass|secret|token/i
 const USER_AGENT = { 'user-agent': 'cri-ts' }
 
 /** One endpoint of the distribution API (OCI distribution-spec), for the length of one pull of one repository. */
@@ -96,6 +98,13 @@ export class RegistryClient implements Disposable {
       if (!(thrown instanceof RegistryFailure)) throw thrown
     }
     return undefined
+  }
+
+  /** A failure here without the secrets that the endpoint was sent: it may repeat them, in a text or in a URL. */
+  concealed(failure: RegistryFailure): RegistryFailure {
+    const headers = Object.entries(this.endpoint.headers).filter(([name]) => secretHeader.test(name))
+    const ours = headers.flatMap(([, values]) => values.flatMap(secretsOfHeader))
+    return failure.as(withoutSecrets(failure.message, [...this.#auth.secrets, ...ours]))
   }
 
   /** Whether a URL is of another host than the endpoint's. */

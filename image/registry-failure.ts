@@ -34,6 +34,11 @@ export class RegistryFailure extends Error {
     this.unsupported = details.unsupported ?? false
     this.retryAfterMs = details.retryAfterMs
   }
+
+  /** The same failure in other words. */
+  as(message: string): RegistryFailure {
+    return message === this.message ? this : new RegistryFailure(message, this)
+  }
 }
 
 /** A URL as errors show it: the query may hold a signature, the user part a password. */
