@@ -54,6 +54,7 @@ describe('an image is looked for', () => {
     ['example.com/foobar/app:v1', ['example.com/foobar/app']],
     ['other.example/foo/app:v1', ['other.example/foo/app']],
     ['example.com:5000/foo/app:v1', ['example.com:5000/foo/app']],
+    ['example.community/foo/app:v1', ['example.community/foo/app']],
   ] as const)('%s: at %j', ([image, places]) => {
     expect(placesOf(image, mirrored)).toEqual(places)
   })
@@ -86,9 +87,28 @@ describe('an image is looked for', () => {
       ['hub.x/library/busybox', 'docker.io/library/busybox'],
     ],
     ['[[registry]]\nprefix = "q.x/old"\nlocation = "docker.io"', 'q.x/old/app:1', ['docker.io/library/app']],
+    ['[[registry]]\nlocation = "q.x"\nblocked = true', 'q.x:5000/app:1', ['q.x:5000/app blocked']],
+    ['[[registry]]\nprefix = "q.x"\nlocation = "r.x"', 'q.x:5000/app:1', ['r.x:5000/app']],
+    [
+      '[[registry]]\nlocation = "q.x"\nblocked = true\n[[registry]]\nlocation = "q.x:5000"',
+      'q.x:5000/app:1',
+      ['q.x:5000/app'],
+    ],
+    ['[[registry]]\nlocation = "[::1]"\ninsecure = true', '[::1]:5000/app:1', ['[::1]:5000/app insecure']],
   ] as const)('by %j: %s at %j', ([text, image, places]) => {
     expect(placesOf(image, text)).toEqual(places)
   })
+})
+
+test.for([
+  ['m.x/all', 'q.x:5000/app:1', 'm.x/all:5000/app:1'],
+  ['m.x:443', 'q.x:5000/app:1', 'm.x:443:5000/app:1'],
+] as const)('a host on a port cannot be moved to %s: the error says so', ([mirror, image, made]) => {
+  const text = `[[registry]]\nlocation = "q.x"\n[[registry.mirror]]\nlocation = "${mirror}"`
+  expect(() => placesOf(image, text)).toThrow(
+    `${join(directory, 'r.conf')}:3 [[registry.mirror]]: of ${image} it makes ${made}, which is no image's name: ` +
+      'give q.x:5000 a [[registry]] of its own',
+  )
 })
 
 describe('mirrors are asked', () => {

@@ -33,10 +33,12 @@ export function imageLocations(
     const { registry, repository } = takeApart(
       moved.endsWith(suffix) ? moved.slice(0, -suffix.length) : moved,
     )
-    if (repository === '') {
+    const wrong = whatIsWrong(registry, repository)
+    if (wrong !== '') {
+      const remedy = wrong === NO_NAME ? `: give ${reference.registry} a [[registry]] of its own` : ''
       throw new CriError(
         'failed-precondition',
-        `${source}: of ${image} it makes ${moved}, which names no repository`,
+        `${source}: of ${image} it makes ${moved}, which ${wrong}${remedy}`,
       )
     }
     const place = tableOf(`${registry}/${repository}${suffix}`, registries)
@@ -66,15 +68,22 @@ function tableOf(image: string, registries: readonly RegistryTable[]): RegistryT
   return found
 }
 
-/** How much of `host/path:tag` a prefix stands for; 0 where it does not fit. A host is not the same host on a port. */
+const NO_NAME = "is no image's name"
+
+/** The port of a host is put behind whatever the host is replaced by. */
+function whatIsWrong(registry: string, repository: string): string {
+  if (repository === '') return 'names no repository'
+  return /[:@]/.test(repository) || /:.*:/.test(registry.replace(/^\[.*\]/, '')) ? NO_NAME : ''
+}
+
+/** How much of `host/path:tag` a prefix stands for; 0 where it does not fit. A host stands for all its ports, too. */
 function matchedLength(image: string, prefix: string): number {
   if (prefix.startsWith('*')) {
     const [host = ''] = /^[^/:]+/.exec(image) ?? []
     return host.endsWith(prefix.slice(1)) ? host.length : 0
   }
   const next = image.charAt(prefix.length)
-  const ends = next === '/' || next === '' || (prefix.includes('/') && /[:@]/.test(next))
-  return image.startsWith(prefix) && ends ? prefix.length : 0
+  return image.startsWith(prefix) && /^[/:@]?$/.test(next) ? prefix.length : 0
 }
 
 function takeApart(name: string): { readonly registry: string; readonly repository: string } {
