@@ -1,6 +1,6 @@
 import { CriError } from '#lib/errors.ts'
 import type { ImageRecord, ImageStore } from './image-source.ts'
-import { isImageId } from './reference.ts'
+import { isImageId, parseReference } from './reference.ts'
 
 export type LocalImages = Pick<ImageStore, 'find' | 'localNames'>
 
@@ -27,6 +27,19 @@ export function namesSaid(
   const names = namesOf(store, text)
   const isName = names.some((name) => tags.includes(name) || digests.includes(name))
   return !isName && idPrefixForm.test(text) && id.startsWith(`sha256:${text}`) ? [] : names
+}
+
+/**
+ * Of an image's digests the one under which it was had by one of these full names: that very digest, else what their
+ * repository gave last, else any.
+ */
+export function digestSaid(digests: readonly string[], said: readonly string[]): string | undefined {
+  const exact = said.find((name) => digests.includes(name))
+  const ofRepository = said.flatMap((name) => {
+    const repository = `${parseReference(name).name}@`
+    return digests.findLast((digest) => digest.startsWith(repository)) ?? []
+  })
+  return exact ?? ofRepository[0] ?? digests[0]
 }
 
 /** None of what is no reference. */

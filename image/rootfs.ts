@@ -22,7 +22,7 @@ import { removeMountPoint, removeMountPoints } from '#linux/remove-mount-point.t
 import type { LocalImage } from '#runtime/ports.ts'
 import type { ImageRootfs, ImageUse } from '#runtime/rootfs-port.ts'
 import { directoryInRoot } from './copy-tree.ts'
-import { findImage, namesSaid } from './find-image.ts'
+import { digestSaid, findImage, namesSaid } from './find-image.ts'
 import type { ImageRecords } from './image-records.ts'
 import type { ImageRecord, ImageStore } from './image-source.ts'
 import { keepLayers } from './kept-layers.ts'
@@ -125,11 +125,12 @@ async function resolveLocal(
       `image ${reference} is an OCI artifact (${image.artifactType}), which cannot be run: mount it as an image volume`,
     )
   }
-  await admit?.(image, namesSaid(images, use.userSpecifiedImage || reference, image), use.namespace)
-  return localImage(image)
+  const said = namesSaid(images, use.userSpecifiedImage || reference, image)
+  await admit?.(image, said, use.namespace)
+  return localImage(image, digestSaid(image.digests, said))
 }
 
-const localImage = ({ id, config, artifactType, digests: [digest] }: ImageRecord): LocalImage => ({
+const localImage = ({ id, config, artifactType }: ImageRecord, digest: string | undefined): LocalImage => ({
   ...{ id, config },
   ...(artifactType === undefined ? {} : { isArtifact: true }),
   ...(digest === undefined ? {} : { digest }),

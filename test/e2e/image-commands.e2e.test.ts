@@ -114,8 +114,9 @@ test('one image has several tags, which move; by a digest it has none; it goes w
 test('a pinned image is told to kubelet as such; a container shows what its image was pulled as', async () => {
   const image = busyboxImage({ files: [{ name: 'pinned' }] })
   const { digest } = await registry.push('pinned/app', 'v1', image)
+  await registry.push('elsewhere/app', 'v1', image)
   const name = `${registry.host}/pinned/app:v1`
-  await daemon().crictl('pull', name)
+  for (const one of [`${registry.host}/elsewhere/app:v1`, name]) await daemon().crictl('pull', one)
   expect(await statusOf(name)).toMatchObject({ id: image.id, pinned: true })
   {
     await using pod = await runPod(daemon(), 'runc')
