@@ -10,6 +10,7 @@ import { type StreamingServer, startStreamingServer } from '#cri/streaming/serve
 import { describePlatform, type Platform } from '#image/platform.ts'
 import { imagePuller } from '#image/pull.ts'
 import { pullMetrics } from '#image/pull-metrics.ts'
+import { storeMetrics } from '#image/store-metrics.ts'
 import { CriError, describeError } from '#lib/errors.ts'
 import type { Log } from '#lib/log.ts'
 import { Metrics } from '#lib/metrics.ts'
@@ -98,6 +99,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   })
   const store = wrap('images', images.store)
   const metrics = new Metrics()
+  storeMetrics(metrics, images.store)
   const platforms = imagePlatforms(config)
   const puller = imagePuller({ store, registry, platforms, guard, observer: pullMetrics(metrics), log })
   const streaming = stack.use(await openStreaming(config, runtime, log))

@@ -88,11 +88,16 @@ export class LocalImageStore implements ImageStore {
     this.#known.reload()
   }
 
-  async usage(): Promise<ImageStoreUsage> {
+  /** Of each by itself, whether they lie on one file system or not. */
+  usages(): ImageStoreUsage {
     const { records, root, containersRoot } = this.#options
     const own = records.layers().filter(({ directory }) => directory === undefined)
-    const images = added(root, own)
-    const containers = { path: containersRoot, ...this.#options.written() }
+    return { images: added(root, own), containers: { path: containersRoot, ...this.#options.written() } }
+  }
+
+  async usage(): Promise<ImageStoreUsage> {
+    const { root, containersRoot } = this.#options
+    const { images, containers } = this.usages()
     if (statSync(root).dev !== statSync(containersRoot).dev) return { images, containers }
     const both = added(root, [images, containers])
     return { images: both, containers: both }

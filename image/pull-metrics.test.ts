@@ -1,7 +1,9 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { Metrics } from '#lib/metrics.ts'
 import { digestOf } from '#test/fakes/fake-registry.ts'
 import { answerWith, breakOff } from '#test/fakes/fake-registry-behaviours.ts'
 import { type PullLab, pullLab } from '#test/fakes/pull-lab.ts'
+import { pullMetrics } from './pull-metrics.ts'
 
 let lab: PullLab
 beforeEach(async () => {
@@ -10,6 +12,13 @@ beforeEach(async () => {
 afterEach(() => lab[Symbol.asyncDispose]())
 
 const of = (name: string): string[] => lab.counts().filter((line) => line.startsWith(`cri_ts_${name}`))
+
+test('before any pull each result is there, so that the first failure can be seen as a rise', () => {
+  const metrics = new Metrics()
+  pullMetrics(metrics)
+  expect(metrics.text()).toContain('cri_ts_image_pulls_total{result="unavailable"} 0\n')
+  expect(metrics.text()).toContain('cri_ts_image_layers_total{source="reused"} 0\n')
+})
 
 test('a pull is counted with its bytes, its layers and how long it took', async () => {
   const first = lab.registry.addImage('a', 'v1', { layers: ['one', 'two'] })

@@ -20,6 +20,11 @@ export interface PullObserver {
   observed<Result>(pull: Promise<Result>, progress: PullProgress): Promise<Result>
 }
 
+/** What pulls end as in the usual course: there from the start, so that the first failure is a rise of a counter. */
+const RESULTS = [
+  ...['success', 'not-found', 'unauthenticated', 'unavailable', 'unverified', 'failed-precondition'],
+  ...['invalid-argument', 'cancelled', 'internal'],
+]
 const DURATION_BOUNDS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600]
 
 /** `nowMs` is of a monotonic clock. */
@@ -47,6 +52,8 @@ export function pullMetrics(metrics: Metrics, nowMs: () => number = () => perfor
     help: 'Layers of pulls that succeeded: fetched, or reused because they were here.',
     labels: ['source'],
   })
+  for (const result of RESULTS) pulls.add({ result }, 0)
+  for (const source of ['fetched', 'reused']) layers.add({ source }, 0)
   return {
     registries: registryMetrics(metrics),
     received: (received) => bytes.add({}, received),

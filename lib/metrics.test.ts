@@ -17,6 +17,21 @@ test('a metric without labels is there before anything has happened', () => {
   expect(metrics.text()).toContain('\nopen 0\n')
 })
 
+test('a sampled gauge has the value of the moment', () => {
+  const metrics = new Metrics()
+  let images = 1
+  metrics.sampled({ name: 'images', help: 'Images.' }, () => images)
+  expect(metrics.text()).toBe('# HELP images Images.\n# TYPE images gauge\nimages 1\n')
+  images = 2
+  expect(metrics.text()).toContain('\nimages 2\n')
+})
+
+test('a series that is announced is there before anything has happened', () => {
+  const metrics = new Metrics()
+  metrics.counter({ name: 'r_total', help: 'R', labels: ['result'] }).add({ result: 'success' }, 0)
+  expect(metrics.text()).toContain('\nr_total{result="success"} 0\n')
+})
+
 test('values of labels are counted apart, whatever they hold', () => {
   const metrics = new Metrics()
   const requests = metrics.counter({ name: 'r_total', help: 'R', labels: ['host', 'outcome'] })

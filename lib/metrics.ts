@@ -43,6 +43,11 @@ export class Metrics {
     return this.#number('gauge', shape)
   }
 
+  /** A gauge that is read when somebody asks for the metrics. */
+  sampled({ name, help }: Shape<never>, read: () => number): void {
+    this.#add('gauge', { name, help }, () => [line(name, [], read())])
+  }
+
   /** `bounds` are the upper limits of its buckets, ascending. */
   histogram<Name extends string = never>(
     shape: Shape<Name> & { readonly bounds: readonly number[] },
