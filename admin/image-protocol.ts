@@ -4,7 +4,7 @@ import { z } from 'zod'
  *   POST   /v1/images/import?name=NAME  {"path": "/an/archive.tar"}     → [{id, names}]
  *   POST   /v1/images/export {images, path, format, compression}          → [{id, names}]
  *   POST   /v1/images/pull              {reference, auth?, platform?}    → lines: {layers} as they change, then {id}
- *   GET    /v1/images                                                    → [{id, tags, digests, sizeBytes}]
+ *   GET    /v1/images                                                    → [{id, tags, digests, sizeBytes, pinned}]
  *   GET    /v1/images/one?reference=R                                    → {id, tags, …, config}
  *   DELETE /v1/images/one?reference=R                                    → {id, tags, digests}
  */
@@ -37,13 +37,12 @@ export const importedImages = z.array(z.object({ id: z.string(), names: z.array(
 
 const named = z.object({ id: z.string(), tags: z.array(z.string()), digests: z.array(z.string()) })
 export const removedImage = named
-const listed = named.extend({ sizeBytes: z.number() })
+const listed = named.extend({ sizeBytes: z.number(), pinned: z.boolean() })
 export const listedImages = z.array(listed)
 
 export const inspectedImage = listed.extend({
   /** os/architecture[/variant] */
   platform: z.string(),
-  pinned: z.boolean(),
   /** ISO 8601 */
   pulledAt: z.string(),
   manifestDigest: z.string().optional(),

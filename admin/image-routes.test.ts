@@ -175,7 +175,7 @@ test('images are listed, shown whole, and removed by any of their names', async 
   await lab.pull('a:v1')
   const tag = `${lab.registry.host}/a:v1`
   const names = { id: image.id, tags: [tag], digests: [`${lab.registry.host}/a@${image.manifestDigest}`] }
-  expect(await client.list()).toEqual([{ ...names, sizeBytes: expect.any(Number) }])
+  expect(await client.list()).toEqual([{ ...names, sizeBytes: expect.any(Number), pinned: false }])
   expect(await client.inspect(image.id.slice(7, 19))).toMatchObject({
     ...names,
     platform: 'linux/amd64',

@@ -49,7 +49,7 @@ export function imageRoutes({ store, puller, importArchive, exporter }: ImageRou
     },
     [`POST ${PULL_PATH}`]: (call) => pullLines(puller, call),
     [`GET ${IMAGES_PATH}`]: () =>
-      store.list().map(({ sizeBytes, ...image }) => ({ ...namesOf(image), sizeBytes })),
+      store.list().map(({ sizeBytes, pinned, ...image }) => ({ ...namesOf(image), sizeBytes, pinned })),
     [`GET ${IMAGE_PATH}`]: ({ query }) => details(present(store, query)),
     async [`DELETE ${IMAGE_PATH}`]({ query }) {
       const image = present(store, query)

@@ -76,10 +76,20 @@ test('ls prints a table', async () => {
   const id = `sha256:${'0123456789abcdef'.repeat(4)}`
   const run = await daemon({
     'GET /v1/images': () => [
-      { id, tags: ['localhost/web:1'], digests: ['localhost/web@sha256:1'], sizeBytes: 2_300_000 },
-      { id: 'sha256:ff', tags: [], digests: ['b@sha256:2'], sizeBytes: 5 },
+      {
+        id,
+        tags: ['localhost/web:1'],
+        digests: ['localhost/web@sha256:1'],
+        sizeBytes: 2_300_000,
+        pinned: true,
+      },
+      { id: 'sha256:ff', tags: [], digests: ['b@sha256:2'], sizeBytes: 5, pinned: false },
     ],
   })
+  expect(JSON.parse((await run(['ls', '--json'])).out)).toMatchObject([
+    { id, pinned: true },
+    { sizeBytes: 5 },
+  ])
   expect((await run(['ls'])).out).toBe(
     'IMAGE ID       SIZE   NAMES\n0123456789abc  2.3MB  localhost/web:1\nff             5B     b@sha256:2\n',
   )

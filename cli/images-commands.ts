@@ -25,14 +25,16 @@ export function addImagesCommands(program: Command, context: CliContext): void {
   images
     .command('ls')
     .description('list them')
-    .action(async () => {
-      const client = await imagesOf(context)
-      const rows = (await client.list()).map(({ id, tags, digests, sizeBytes }) => [
+    .option('--json', 'the same for programs: all names, sizes in bytes, and which are pinned')
+    .action(async ({ json }: { readonly json?: true }) => {
+      const listed = await (await imagesOf(context)).list()
+      if (json) return context.out(`${JSON.stringify(listed, null, 2)}\n`)
+      const rows = listed.map(({ id, tags, digests, sizeBytes }) => [
         id.replace(/^sha256:/, '').slice(0, 13),
         humanSize(sizeBytes),
         (tags.length > 0 ? tags : digests).join(' '),
       ])
-      context.out(columns([['IMAGE ID', 'SIZE', 'NAMES'], ...rows]))
+      return context.out(columns([['IMAGE ID', 'SIZE', 'NAMES'], ...rows]))
     })
   images
     .command('inspect')
