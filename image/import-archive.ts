@@ -1,3 +1,4 @@
+import { constants } from 'node:fs'
 import { type FileHandle, open, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
@@ -93,12 +94,14 @@ export async function openArchive(
   }
 }
 
+/** Without waiting for a pipe's other end, or for a device. */
 async function openFile(path: string): Promise<FileHandle> {
-  try {
-    return await open(path)
-  } catch (cause) {
+  const opened = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch((cause: unknown) => {
     throw invalidArgument(`archive ${path} cannot be opened`, { cause })
-  }
+  })
+  if ((await opened.stat()).isFile()) return opened
+  await opened.close()
+  throw invalidArgument(`archive ${path} is no ordinary file: give the path of a tar`)
 }
 
 /** The caller's name of the file goes at once; the disk space goes with the handle. */

@@ -160,6 +160,16 @@ test('the names of the files in an archive are bounded', { timeout: 30_000 }, ()
   })
 })
 
+test('what is no ordinary file is refused by name', async () => {
+  for (const path of [directory, '/dev/zero']) {
+    const imported = importImages(new FakeImageStore(), path, { temporaryDirectory: directory }, never)
+    await expect(imported).rejects.toMatchObject({
+      kind: 'invalid-argument',
+      message: `archive ${path} is no ordinary file: give the path of a tar`,
+    })
+  }
+})
+
 test('an archive that is not there is refused by name', async () => {
   const options = { temporaryDirectory: directory }
   const imported = importImages(new FakeImageStore(), join(directory, 'none.tar'), options, never)
