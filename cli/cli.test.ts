@@ -42,6 +42,11 @@ describe('usage', () => {
     [['images', 'import'], 2, "missing required argument 'file'"],
     [['images', 'import', 'a', '--nam', 'b'], 2, "unknown option '--nam'\n(Did you mean --name?)"],
     [['images', 'pull', 'a', '--creds', 'u:p'], 2, "unknown option '--creds'"],
+    [
+      ['images', 'export', 'a'],
+      2,
+      "option '-o, --output <file>' not specified\n(--help after a command says what",
+    ],
     [['version', 'more'], 2, 'too many arguments'],
     [['serve', '--root'], 2, "option '--root <dir>' argument missing"],
   ])('%o ends with %d', async ([args, code, written]) => {

@@ -56,6 +56,7 @@ function programFor(host: CliHost): Command {
     .option('--listen <socket>', 'the same: the CRI socket, a path or unix:// URL')
     .option('--log-level <level>', 'the same: trace, debug, info, warn, error or fatal')
     .configureHelp({ showGlobalOptions: true })
+    .showHelpAfterError('(--help after a command says what it takes)')
     .configureOutput({ writeOut: host.out, writeErr: host.err })
     .exitOverride()
   const context: CliContext = { ...host, flags: () => program.opts<ConfigFlags>() }
