@@ -79,6 +79,8 @@ export interface ImageStore {
   /** The full names under which an image may be here that was pulled by `reference`. Throws invalid-argument. */
   localNames(reference: string): readonly string[]
   list(): readonly ImageRecord[]
+  /** See ImageSource.config; undefined for an id that is not here. */
+  configOf(id: string): Buffer | undefined
   /**
    * Removes what `find` finds, with all its names; succeeds when there is nothing. Throws failed-precondition for one of
    * an additional store.

@@ -18,6 +18,8 @@ describe('an image that was added', () => {
     expect(store.list()).toEqual([store.find(id)])
     expect(store.find(tag('a'))).toMatchObject({ id, config: { cmd: ['sh'] }, pinned: false })
     expect(store.find(digest)?.id).toBe(id)
+    expect(store.configOf(id)).toEqual(image.config.bytes)
+    expect(store.configOf('sha256:0')).toBeUndefined()
     expect(store.find(id.slice(7, 12))?.id).toBe(id)
     expect(store.find(id.slice(0, 12))?.id).toBe(id)
     expect(store.find('a')).toBeUndefined()

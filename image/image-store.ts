@@ -74,6 +74,11 @@ export class LocalImageStore implements ImageStore {
     return this.#known.list()
   }
 
+  configOf(id: string): Buffer | undefined {
+    const { records, additional } = this.#options
+    return [...records.images(), ...additional.images].find((image) => image.id === id)?.config
+  }
+
   async remove(reference: string): Promise<void> {
     const image = this.find(reference)
     if (image === undefined) return

@@ -6,31 +6,25 @@ import { imageOfSpec } from './read-image-spec.ts'
 
 /** An image that is not here is an answer without one, not an error (api.proto, ImageStatus). */
 export function imageStatus(
-  store: Pick<ImageStore, 'find' | 'localNames'>,
+  store: Pick<ImageStore, 'find' | 'localNames' | 'configOf'>,
 ): Handler<ImageStatusRequest, ImageStatusResponse> {
   return ({ image, verbose }) => {
     const found = imageOfSpec(store, image)
     if (found === undefined) return { image: undefined, info: {} }
-    return { image: convertImage(found), info: verbose ? { info: JSON.stringify(details(found)) } : {} }
+    const info = verbose ? { info: JSON.stringify(details(found, store.configOf(found.id))) } : {}
+    return { image: convertImage(found), info }
   }
 }
 
-/** With the config in the names of the OCI image specification, as other runtimes show it. */
-function details({ manifestDigest, diffIds, pulledAtNs, config }: ImageRecord): object {
+/** With the config as it came, whole: labels, ports and history are read by people and by tools, not by us. */
+function details(
+  { manifestDigest, pulledAtNs, artifactType }: ImageRecord,
+  config: Buffer | undefined,
+): object {
+  const spec: unknown = config && JSON.parse(config.toString())
   return {
     manifestDigest,
     pulledAt: new Date(Number(BigInt(pulledAtNs) / 1_000_000n)).toISOString(),
-    imageSpec: {
-      config: {
-        User: config.user,
-        Env: config.env,
-        Entrypoint: config.entrypoint,
-        Cmd: config.cmd,
-        WorkingDir: config.workingDirectory,
-        StopSignal: config.stopSignal,
-        Volumes: Object.fromEntries(config.volumes.map((path) => [path, {}])),
-      },
-      rootfs: { type: 'layers', diff_ids: diffIds },
-    },
+    ...(artifactType === undefined ? { imageSpec: spec } : { artifactType, manifest: spec }),
   }
 }

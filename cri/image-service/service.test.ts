@@ -40,8 +40,11 @@ beforeEach(() => {
   failure = undefined
 })
 
-async function addImage(user: string, tags: string[], digests: string[] = []): Promise<string> {
-  const blob = Buffer.from(JSON.stringify({ config: { User: user }, rootfs: { diff_ids: [] } }))
+const addImage = (user: string, tags: string[], digests: string[] = []): Promise<string> =>
+  addConfig({ config: { User: user }, rootfs: { diff_ids: [] } }, tags, digests)
+
+async function addConfig(config: object, tags: string[], digests: string[] = []): Promise<string> {
+  const blob = Buffer.from(JSON.stringify(config))
   const source = { config: blob, manifestDigest: undefined, layers: [], tags, digests }
   return store.add(source, call.signal)
 }
@@ -97,12 +100,18 @@ test.for([
   expect((await statusOf(id)).image).toMatchObject(shown)
 })
 
-test('a verbose status holds the config as JSON', async () => {
-  const id = await addImage('7', [])
+test('a verbose status holds the whole config as JSON, what cri-ts does not read of it too', async () => {
+  const spec = {
+    created: '2026-01-02T03:04:05Z',
+    ...{ architecture: 'amd64', os: 'linux', rootfs: { type: 'layers', diff_ids: [] } },
+    config: { User: '7', Labels: { version: '1' }, ExposedPorts: { '80/tcp': {} } },
+    history: [{ created_by: 'a test' }],
+  }
+  const id = await addConfig(spec, [])
   const { info } = await statusOf(id, true)
-  expect(JSON.parse(info['info'] ?? '')).toMatchObject({
+  expect(JSON.parse(info['info'] ?? '')).toEqual({
     pulledAt: '2023-11-14T22:13:20.000Z',
-    imageSpec: { config: { User: '7' } },
+    imageSpec: spec,
   })
   expect((await statusOf(id)).info).toEqual({})
 })

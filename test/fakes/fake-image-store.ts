@@ -8,6 +8,7 @@ import { CriError } from '#lib/errors.ts'
 export class FakeImageStore implements ImageStore {
   readonly #images = new Map<string, ImageRecord>()
   readonly #layers = new Map<string, Buffer>()
+  readonly #configs = new Map<string, Buffer>()
 
   async add(source: ImageSource, signal: AbortSignal): Promise<string> {
     const id = sha256(source.config)
@@ -18,6 +19,7 @@ export class FakeImageStore implements ImageStore {
     signal.throwIfAborted()
     const { config, diffIds, platform } = parseImageConfig(source.config, id)
     const before = this.#images.get(id)
+    this.#configs.set(id, source.config)
     for (const [other, image] of this.#images) {
       const tags = image.tags.filter((tag) => !source.tags.includes(tag))
       const digests = image.digests.filter((digest) => !source.digests.includes(digest))
@@ -56,6 +58,10 @@ export class FakeImageStore implements ImageStore {
 
   list(): readonly ImageRecord[] {
     return [...this.#images.values()]
+  }
+
+  configOf(id: string): Buffer | undefined {
+    return this.#configs.get(id)
   }
 
   async remove(reference: string): Promise<void> {

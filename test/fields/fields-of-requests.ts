@@ -103,7 +103,7 @@ export const otherRequests: { readonly [request: string]: FieldTable } = {
   StreamImagesRequest: imageSpec('filter.image', 'a stream gives every image once'),
   ImageStatusRequest: {
     ...imageSpec('image', 'an image is found by id'),
-    verbose: unitImages('a verbose status holds the config as JSON'),
+    verbose: unitImages('a verbose status holds the whole config as JSON'),
   },
   PullImageRequest: {
     ...imageSpec('image', 'a pull hands reference and credentials on'),
