@@ -86,6 +86,8 @@ export interface ImageStore {
    * an additional store.
    */
   remove(reference: string): Promise<void>
+  /** Resolves when the files of what was removed until now are deleted, and their space is free. */
+  deleted(): Promise<void>
   usage(): Promise<ImageStoreUsage>
 }
 

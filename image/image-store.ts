@@ -26,6 +26,8 @@ export interface ImageStoreOptions extends KnownImagesOptions {
   readonly written: () => { readonly usedBytes: number; readonly usedInodes: number }
   readonly layers: Pick<LayerStore, 'claim' | 'commit' | 'collect'>
   /** See ImageStore. */
+  readonly deleted: () => Promise<void>
+  /** See ImageStore. */
   readonly localNames: (reference: string) => readonly string[]
   readonly clock: Clock
 }
@@ -86,6 +88,10 @@ export class LocalImageStore implements ImageStore {
     this.#options.records.removeImage(image.id)
     this.#known.reload()
     this.#options.layers.collect()
+  }
+
+  deleted(): Promise<void> {
+    return this.#options.deleted()
   }
 
   /** After the records were changed by others. */

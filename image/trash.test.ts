@@ -31,6 +31,19 @@ test('a tree is out of sight at once, and deleted when the trash is settled', as
   expect(readdirSync(join(home, 'trash'))).toEqual([])
 })
 
+test('who waits for what was discarded until now does not wait for what comes after', async () => {
+  const [first, second] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  const { trash } = opened((path) => (readdirSync(path).includes('deep') ? first.promise : second.promise))
+  trash.discard(join(home, 'tree'))
+  const deleted = trash.deleted()
+  mkdirSync(join(home, 'later'))
+  trash.discard(join(home, 'later'))
+  first.resolve()
+  await deleted
+  second.resolve()
+  await trash.settled()
+})
+
 test('a deletion that failed is tried once more: another job may have ended its thread', async () => {
   const asked: string[] = []
   const { trash, journal } = opened(async (path) => {

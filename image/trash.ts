@@ -57,6 +57,11 @@ export class Trash {
     while (this.#running.size > 0) await Promise.all(this.#running)
   }
 
+  /** Resolves when what was discarded until now is deleted, or could not be. */
+  async deleted(): Promise<void> {
+    await Promise.all(this.#running)
+  }
+
   #delete(grave: string): void {
     const deletion: Promise<void> = this.#remove(grave)
       .catch((error: unknown) => {

@@ -69,6 +69,8 @@ export class FakeImageStore implements ImageStore {
     if (found !== undefined) this.#images.delete(found.id)
   }
 
+  async deleted(): Promise<void> {}
+
   async usage() {
     const usedBytes = this.list().reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
     const usage = { path: '/images', usedBytes, usedInodes: this.#layers.size }
