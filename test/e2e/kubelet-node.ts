@@ -38,6 +38,10 @@ interface NodeOptions {
   /** In the end kubelet is to collect all itself, as it does once a minute; else only to stop it. */
   readonly collects?: boolean
   readonly featureGates?: { readonly [name: string]: boolean }
+  /** TOML for the daemon. */
+  readonly config?: string
+  /** What of kubelet's configuration differs from that of all tests. */
+  readonly configuration?: object
 }
 
 /**
@@ -47,7 +51,13 @@ interface NodeOptions {
 export function useNode(
   handler: string,
   manifests: (evidence: string) => readonly Manifest[],
-  { restarts = false, collects = false, featureGates = {} }: NodeOptions = {},
+  {
+    restarts = false,
+    collects = false,
+    featureGates = {},
+    config = '',
+    configuration = {},
+  }: NodeOptions = {},
 ): () => Node {
   const settings = kernelSettings()
   const started = new AsyncDisposableStack()
@@ -58,9 +68,10 @@ export function useNode(
     return node
   }
   beforeAll(async () => {
-    const daemon = started.use(await startDaemon({ config: `[runtime]\ndefault_handler = "${handler}"\n` }))
+    const withHandler = `[runtime]\ndefault_handler = "${handler}"\n${config}`
+    const daemon = started.use(await startDaemon({ config: withHandler }))
     await prepare(daemon)
-    const kubelet = started.use(await startKubelet(daemon, { featureGates }))
+    const kubelet = started.use(await startKubelet(daemon, { featureGates, ...configuration }))
     await until('kubelet has made what it makes once for all', () => hasSettled(kubelet))
     await kubelet.stop()
     const directories = collects ? OF_PODS : []

@@ -6,9 +6,14 @@ import { kubeletCgroups } from './kubelet-host.ts'
 import type { Kubelet } from './kubelet-lab.ts'
 import type { PodState } from './kubelet-pods.ts'
 
+interface FileSystem {
+  readonly capacityBytes?: number
+  readonly usedBytes?: number
+}
+
 /** What `kubectl top` and autoscalers are told. */
 interface Summary {
-  readonly node: { readonly runtime: { readonly imageFs: { readonly usedBytes?: number } } }
+  readonly node: { readonly runtime: { readonly imageFs: FileSystem; readonly containerFs?: FileSystem } }
   readonly pods: readonly {
     readonly podRef: { readonly name: string }
     readonly network?: { readonly rxBytes?: number }
