@@ -38,6 +38,7 @@ test('who waits for what was discarded until now does not wait for what comes af
   const deleted = trash.deleted()
   mkdirSync(join(home, 'later'))
   trash.discard(join(home, 'later'))
+  await trash.deletedWithin(1)
   first.resolve()
   await deleted
   second.resolve()

@@ -3,6 +3,7 @@ import { mkdirSync, readdirSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import { CriError, describeError, errnoOf } from '#lib/errors.ts'
 import type { Log } from '#lib/log.ts'
+import { untilAborted } from '#lib/until-aborted.ts'
 import type { UntarPool } from './untar-pool.ts'
 
 /** Others put temporary files beside them. */
@@ -60,6 +61,11 @@ export class Trash {
   /** Resolves when what was discarded until now is deleted, or could not be. */
   async deleted(): Promise<void> {
     await Promise.all(this.#running)
+  }
+
+  /** The same, but no longer than that. */
+  async deletedWithin(limitMs: number): Promise<void> {
+    await untilAborted(this.deleted(), AbortSignal.timeout(limitMs)).catch(() => {})
   }
 
   #delete(grave: string): void {
