@@ -86,8 +86,11 @@ export interface ImageStore {
    * an additional store.
    */
   remove(reference: string): Promise<void>
-  /** Resolves when the files of what was removed until now are deleted, and their space is free. */
-  deleted(): Promise<void>
+  /**
+   * Resolves at once where the disk has room; where it runs low, when the files of what was removed until now are
+   * deleted, or after 10 s.
+   */
+  freed(): Promise<void>
   usage(): Promise<ImageStoreUsage>
 }
 

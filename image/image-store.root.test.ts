@@ -59,7 +59,7 @@ describe('an image', () => {
     await store.remove(tag('a'))
     await store.remove(tag('a'))
     expect(store.list().map(({ id }) => id)).toEqual([two.id])
-    await store.deleted()
+    await lab.images.settled()
     expect(here(lab.root)).toEqual({ layers: ['1', '3'], trash: [] })
     await store.remove(two.id)
     await lab.images.settled()

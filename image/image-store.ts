@@ -26,7 +26,7 @@ export interface ImageStoreOptions extends KnownImagesOptions {
   readonly written: () => { readonly usedBytes: number; readonly usedInodes: number }
   readonly layers: Pick<LayerStore, 'claim' | 'commit' | 'collect'>
   /** See ImageStore. */
-  readonly deleted: () => Promise<void>
+  readonly freed: () => Promise<void>
   /** See ImageStore. */
   readonly localNames: (reference: string) => readonly string[]
   readonly clock: Clock
@@ -90,8 +90,8 @@ export class LocalImageStore implements ImageStore {
     this.#options.layers.collect()
   }
 
-  deleted(): Promise<void> {
-    return this.#options.deleted()
+  freed(): Promise<void> {
+    return this.#options.freed()
   }
 
   /** After the records were changed by others. */

@@ -125,7 +125,7 @@ export function openImages(options: ImagesOptions): Images {
   const store = new LocalImageStore({
     ...{ root, containersRoot, records, layers, additional },
     written: () => written.total(),
-    deleted: () => mounts.settled().then(() => trash.deleted()),
+    freed: () => mounts.settled().then(() => trash.freed()),
     clock: options.clock,
     log,
     isPinned: options.isPinned ?? (() => false),

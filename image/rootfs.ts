@@ -51,9 +51,6 @@ export interface RootfsOptions {
 }
 
 const FILE_LIMIT_BYTES = 1 << 20
-/** Kubelet reads the disk's free space right after the removal of containers: so much is waited for. */
-const MUCH_BYTES = 64 << 20
-const DELETED_WITHIN_MS = 10_000
 const O_PATH = 0o10000000
 
 /** Root file systems of containers: the image's layers and one to write into, by overlayfs. */
@@ -92,9 +89,9 @@ export function createRootfs(options: RootfsOptions): ImageRootfs {
       await removeMountPoints(userHome(containerId))
       records.removeRootfs(containerId)
       trash.discard(ownDirectory(containerId))
-      const { usedBytes = 0 } = written.forget(containerId) ?? {}
+      written.forget(containerId)
       layers.collect()
-      if (usedBytes >= MUCH_BYTES) await trash.deletedWithin(DELETED_WITHIN_MS)
+      await trash.freed()
     },
 
     readFile: async (containerId, path) => readFileInRoot(mountPointOf(containerId), path),

@@ -12,12 +12,12 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(home, { recursive: true }))
 
-function opened(remove: (path: string) => Promise<void>) {
+function opened(remove: (path: string) => Promise<void>, isLow = () => false) {
   const journal: string[] = []
   const at = (level: string) => (_fields: object, message: string) =>
     void journal.push(`${level}: ${message}`)
   const log = { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
-  return { journal, trash: new Trash(join(home, 'trash'), { remove }, log) }
+  return { journal, trash: new Trash(join(home, 'trash'), { remove }, log, isLow) }
 }
 
 const removing = async (path: string): Promise<void> => rmSync(path, { recursive: true })
@@ -31,14 +31,26 @@ test('a tree is out of sight at once, and deleted when the trash is settled', as
   expect(readdirSync(join(home, 'trash'))).toEqual([])
 })
 
-test('who waits for what was discarded until now does not wait for what comes after', async () => {
-  const [first, second] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
-  const { trash } = opened((path) => (readdirSync(path).includes('deep') ? first.promise : second.promise))
+test('where the disk has room nobody waits for a deletion', async () => {
+  const deletion = Promise.withResolvers<void>()
+  const { trash } = opened(() => deletion.promise)
   trash.discard(join(home, 'tree'))
-  const deleted = trash.deleted()
+  await trash.freed()
+  deletion.resolve()
+  await trash.settled()
+})
+
+test('where the disk runs low who waits for what was discarded does not wait for what comes after', async () => {
+  const [first, second] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  const { trash } = opened(
+    (path) => (readdirSync(path).includes('deep') ? first.promise : second.promise),
+    () => true,
+  )
+  trash.discard(join(home, 'tree'))
+  const deleted = trash.freed()
   mkdirSync(join(home, 'later'))
   trash.discard(join(home, 'later'))
-  await trash.deletedWithin(1)
+  await trash.freed(1)
   first.resolve()
   await deleted
   second.resolve()

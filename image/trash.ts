@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, readdirSync, renameSync } from 'node:fs'
+import { mkdirSync, readdirSync, renameSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
 import { CriError, describeError, errnoOf } from '#lib/errors.ts'
 import type { Log } from '#lib/log.ts'
@@ -9,18 +9,27 @@ import type { UntarPool } from './untar-pool.ts'
 /** Others put temporary files beside them. */
 const GRAVE = /^[0-9a-f]{16}$/
 
+/**
+ * Kubelet removes images and containers where a disk runs low (by default where 15 % of it is free, until 20 % are), reads
+ * the free space right after, and evicts a pod where there is too little.
+ */
+const LOW_SHARE = 0.2
+const FREED_WITHIN_MS = 10_000
+
 /** Trees that are to go: out of sight at once, deleted in the background, and at the next start what was left. */
 export class Trash {
   readonly #directory: string
   readonly #pool: Pick<UntarPool, 'remove'>
   readonly #log: Log
+  readonly #isLow: (path: string) => boolean
   readonly #running = new Set<Promise<void>>()
 
   /** `directory` lies on the file system of all that is put into it. */
-  constructor(directory: string, pool: Pick<UntarPool, 'remove'>, log: Log) {
+  constructor(directory: string, pool: Pick<UntarPool, 'remove'>, log: Log, isLow = runsLow) {
     this.#directory = directory
     this.#pool = pool
     this.#log = log
+    this.#isLow = isLow
     mkdirSync(directory, { recursive: true, mode: 0o700 })
   }
 
@@ -58,14 +67,13 @@ export class Trash {
     while (this.#running.size > 0) await Promise.all(this.#running)
   }
 
-  /** Resolves when what was discarded until now is deleted, or could not be. */
-  async deleted(): Promise<void> {
-    await Promise.all(this.#running)
-  }
-
-  /** The same, but no longer than that. */
-  async deletedWithin(limitMs: number): Promise<void> {
-    await untilAborted(this.deleted(), AbortSignal.timeout(limitMs)).catch(() => {})
+  /**
+   * Resolves at once where the disk has room; where it runs low, when what was discarded until now is deleted, or
+   * could not be, or takes longer than `limitMs`.
+   */
+  async freed(limitMs = FREED_WITHIN_MS): Promise<void> {
+    if (!this.#isLow(this.#directory)) return
+    await untilAborted(Promise.all(this.#running), AbortSignal.timeout(limitMs)).catch(() => {})
   }
 
   #delete(grave: string): void {
@@ -88,6 +96,11 @@ export class Trash {
       await this.#pool.remove(grave)
     }
   }
+}
+
+function runsLow(path: string): boolean {
+  const { bavail, blocks, files, ffree } = statfsSync(path)
+  return bavail < blocks * LOW_SHARE || ffree < files * LOW_SHARE
 }
 
 const isClosing = (error: unknown): boolean => error instanceof CriError && error.kind === 'cancelled'

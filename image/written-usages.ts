@@ -60,11 +60,8 @@ export class WrittenUsages {
     return { usedBytes, usedInodes }
   }
 
-  /** Answers what was known of it. */
-  forget(containerId: string): WrittenUsage | undefined {
-    const known = this.#entries.get(containerId)?.usage
+  forget(containerId: string): void {
     this.#entries.delete(containerId)
-    return known
   }
 
   async #measure(containerId: string, entry: Entry): Promise<void> {
@@ -73,7 +70,7 @@ export class WrittenUsages {
     try {
       const found = await disk.measure(directoryOf(containerId))
       tookMs = found.tookMs
-      if (found.usedInodes === 0) return void this.forget(containerId) // It is not there (any more).
+      if (found.usedInodes === 0) return this.forget(containerId) // It is not there (any more).
       // Of one that could not be measured whole, what was known of it may be more.
       const known = found.isWhole ? undefined : entry.usage
       entry.usage = {

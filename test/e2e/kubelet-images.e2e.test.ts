@@ -28,7 +28,7 @@ const node = useNode('crun', () => [limited()], {
   config: `[image]\nimage_store = "${store}"\npinned_images = ["${PINNED}"]\n`,
   configuration: {
     imageMinimumGCAge: '1s',
-    evictionHard: { 'memory.available': '20Mi', 'nodefs.available': '1%', 'imagefs.available': '48Mi' },
+    evictionHard: { 'memory.available': '20Mi', 'nodefs.available': '1%', 'imagefs.available': '18Mi' },
   },
 })
 
@@ -56,7 +56,7 @@ test('when the disk of the images fills kubelet removes the unused image, not th
   const { running, kubelet } = node()
   const before = await running('limited')
   await importImage(PINNED, MIB)
-  await importImage(SPARE, 48 * MIB)
+  await importImage(SPARE, 80 * MIB)
   await until('kubelet has removed it', async () => !(await names()).includes(SPARE), 90_000)
   expect(await names()).toEqual(expect.arrayContaining([IMAGE, PINNED]))
   // It looks at the disk as soon as the removal is answered.

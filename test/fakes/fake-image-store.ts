@@ -69,7 +69,7 @@ export class FakeImageStore implements ImageStore {
     if (found !== undefined) this.#images.delete(found.id)
   }
 
-  async deleted(): Promise<void> {}
+  async freed(): Promise<void> {}
 
   async usage() {
     const usedBytes = this.list().reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
