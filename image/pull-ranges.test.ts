@@ -11,9 +11,12 @@ const path = new RegExp(`GET .*blobs/${digestOf(big)}`)
 const parts = [0, 4, 8, 12].map((mib) => `bytes=${mib * MIB}-${(mib + 4) * MIB - 1}`)
 const allParts = [...parts, `bytes=${16 * MIB}-`]
 
+/** Whoever waits in vain asks again, which none of these is about. */
+const timeouts = { connectMs: 10_000, responseMs: 10_000, stallMs: 10_000 }
+
 let lab: PullLab
 async function open(slots?: LayerSlots): Promise<FakeImage> {
-  lab = await pullLab(undefined, undefined, { slots })
+  lab = await pullLab(undefined, undefined, { slots, timeouts })
   return lab.registry.addImage('a', 'v1', { layers: [big] })
 }
 afterEach(() => lab[Symbol.asyncDispose]())
