@@ -11,11 +11,9 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { busyboxArchive } from '#test/e2e/busybox.ts'
 import { type Daemon, startDaemon } from '#test/e2e/daemon.ts'
-import { HANDLERS } from '#test/e2e/host.ts'
+import { prepare } from '#test/e2e/host.ts'
 import { differenceBetween, type HostSnapshot, takeHostSnapshot } from '#test/e2e/host-snapshot.ts'
-import { IMAGE, runPod } from '#test/e2e/pod.ts'
 import { until } from '#test/e2e/until.ts'
 import { ordersIn } from './crash-points.ts'
 import { programPoints } from './program-points.ts'
@@ -55,7 +53,7 @@ export async function openCrashLab(): Promise<CrashLab> {
     }),
   )
   const proxy = undo.use(await registryProxy(directory))
-  await warmUp(daemon)
+  await prepare(daemon)
   const resources = undo.move()
   const before = snapshot(daemon)
   return {
@@ -92,17 +90,6 @@ async function crashingDaemon(directory: string): Promise<string> {
   symlinkSync(join(HOME, 'node_modules'), join(directory, 'node_modules'))
   writeFileSync(join(directory, 'package.json'), '{"type":"module"}')
   return join(home, 'crashing-daemon.js')
-}
-
-/** An image, and what the first pod leaves for those to come: a bridge, chains of iptables, directories. */
-async function warmUp(daemon: Daemon): Promise<void> {
-  await daemon.criTs('images', 'import', '--name', IMAGE, busyboxArchive())
-  for (const handler of HANDLERS) {
-    await using pod = await runPod(daemon, handler, {
-      port_mappings: [{ protocol: 0, container_port: 1, host_port: 65_000 }],
-    })
-    await (await pod.run()).exec('true')
-  }
 }
 
 async function recordEffects(
