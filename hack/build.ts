@@ -1,5 +1,5 @@
 import { globSync } from 'node:fs'
-import { rm } from 'node:fs/promises'
+import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { build } from 'esbuild'
 
@@ -11,6 +11,7 @@ if (import.meta.main) await bundle(process.argv[2] ?? join(home, 'dist'), proces
 /**
  * Bundles `main` and every worker into one flat directory: linux/worker-url.ts looks for a worker
  * beside the file that asks for it. What runs then needs node_modules for koffi alone, a native addon.
+ * Files that are there already are replaced whole: what runs from `outdir` meanwhile finds the same ones.
  */
 export async function bundle(outdir: string, main = 'main.ts'): Promise<void> {
   const workers = globSync('**/*.worker.ts', { cwd: home, exclude: ['node_modules/**', 'dist/**'] })
@@ -19,11 +20,11 @@ export async function bundle(outdir: string, main = 'main.ts'): Promise<void> {
   if (Object.keys(entryPoints).length < entries.length) {
     throw new Error(`two workers have one name, and the bundle is flat: ${workers.join(', ')}`)
   }
-  await rm(outdir, { recursive: true, force: true })
-  await build({
+  const { outputFiles } = await build({
     absWorkingDir: home,
     entryPoints,
     outdir,
+    write: false,
     bundle: true,
     splitting: true, // Each command reads only the code it runs.
     chunkNames: 'chunk-[hash]',
@@ -39,4 +40,16 @@ export async function bundle(outdir: string, main = 'main.ts'): Promise<void> {
     },
     logLevel: 'warning',
   })
+  await mkdir(outdir, { recursive: true })
+  for (const { path, contents } of outputFiles) await replaceFile(path, contents)
+  const built = outputFiles.map(({ path }) => basename(path))
+  for (const name of await readdir(outdir)) {
+    if (!built.includes(name)) await rm(join(outdir, name), { recursive: true, force: true })
+  }
+}
+
+async function replaceFile(path: string, contents: Uint8Array): Promise<void> {
+  const unfinished = `${path}.${process.pid}.new`
+  await writeFile(unfinished, contents)
+  await rename(unfinished, path)
 }
