@@ -68,8 +68,9 @@ function freeLevel(
   for (let step = 0; step < CATEGORIES ** 2; step += 1) {
     const pair = (start + step) % CATEGORIES ** 2
     const [first, second] = [Math.floor(pair / CATEGORIES), pair % CATEGORIES]
+    if (first >= second) continue
     const level = `${sensitivity}:c${first},c${second}`
-    if (first < second && !taken.has(level)) return level
+    if (!taken.has(level)) return level
   }
   throw new CriError('resource-exhausted', 'every pair of SELinux categories is in use: remove pods')
 }
