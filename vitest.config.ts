@@ -6,6 +6,9 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
+          // A process and its modules serve many files: what these import takes far longer than what they test.
+          isolate: false,
+          testTimeout: 20_000,
           include: ['**/*.test.ts'],
           exclude: [
             '**/*.root.test.ts',
