@@ -6,9 +6,7 @@ import type { LayerForm } from './artifact-layers.ts'
 import { tarAround } from './artifact-tar.ts'
 import { blockingDecoder } from './blocking-decoder.ts'
 import { copyTree } from './copy-tree.ts'
-import { patchImage } from './image-patch.ts'
 import { type Compression, compressionOf } from './layer-decoder.ts'
-import { packLayer } from './layer-pack.ts'
 import { layerSink } from './layer-sink.ts'
 import type { FromWorker, ToWorker, UntarRequest } from './untar-messages.ts'
 
@@ -30,10 +28,12 @@ async function perform(request: UntarRequest): Promise<Done> {
   const done = { answer: 'done', usage: { usedBytes: 0, usedInodes: 0 }, compressedBytes: 0 } as const
   if (request.task === 'pack') {
     const { layer, target, cancelled } = request
+    const { packLayer } = await import('./layer-pack.ts')
     return { ...done, packed: await packLayer(layer, target, () => Atomics.load(cancelled, 0) !== 0) }
   }
   if (request.task === 'patch') {
     const { layers, cancelled } = request
+    const { patchImage } = await import('./image-patch.ts')
     return { ...done, patches: patchImage(layers, () => Atomics.load(cancelled, 0) !== 0) }
   }
   if (request.task === 'copy') copyTree(request.from, request.to)
