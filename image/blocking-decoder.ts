@@ -1,4 +1,5 @@
 import { constants } from 'node:zlib'
+import { giveBack } from '#lib/give-back.ts'
 import { type Compression, createStream } from './layer-decoder.ts'
 
 /** Decompresses on the thread that calls. Its end frees what it holds. */
@@ -32,7 +33,7 @@ const flushes = {
  * memory for each that only the garbage collector gives back: docs/decisions/0015 has what that costs.
  */
 export function blockingDecoder(compression: Compression): BlockingDecoder {
-  const stream = createStream(compression)
+  const stream = createStream(compression, constants.Z_MIN_CHUNK) // Of its own, which is not used.
   const { _handle: handle, _writeState: state } = stream as unknown as Internals
   const output = Buffer.allocUnsafeSlow(OUTPUT_BYTES)
   let failure: Error | undefined
@@ -58,6 +59,9 @@ export function blockingDecoder(compression: Compression): BlockingDecoder {
   return {
     decode: (bytes) => run(flushes[compression].more, bytes),
     finish: () => run(flushes[compression].end, NOTHING),
-    [Symbol.dispose]: () => void stream.destroy(),
+    [Symbol.dispose]() {
+      stream.destroy()
+      giveBack(output)
+    },
   }
 }

@@ -6,11 +6,6 @@ export type Compression = 'gzip' | 'zstd'
 export type LayerDecoder = NodeJS.ReadWriteStream
 
 const OUTPUT_CHUNK_BYTES = 256 << 10
-const options = {
-  chunkSize: OUTPUT_CHUNK_BYTES,
-  // One chunk at a time: what was written is no longer needed once more is asked for.
-  writableHighWaterMark: 1,
-}
 
 /**
  * How the blob that begins with these bytes is compressed; undefined: it is a plain tar. The bytes decide, not
@@ -27,8 +22,11 @@ export function compressionOf(firstBytes: Uint8Array): Compression | undefined {
 /** A stream that decompresses what begins with these bytes; undefined where nothing is to be decompressed. */
 export function createDecoder(firstBytes: Uint8Array): LayerDecoder | undefined {
   const compression = compressionOf(firstBytes)
-  return compression && createStream(compression)
+  return compression && createStream(compression, OUTPUT_CHUNK_BYTES)
 }
 
-export const createStream = (compression: Compression) =>
-  compression === 'gzip' ? createGunzip(options) : createZstdDecompress(options)
+export function createStream(compression: Compression, chunkSize: number) {
+  // One chunk at a time: what was written is no longer needed once more is asked for.
+  const options = { chunkSize, writableHighWaterMark: 1 }
+  return compression === 'gzip' ? createGunzip(options) : createZstdDecompress(options)
+}

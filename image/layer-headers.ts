@@ -10,6 +10,7 @@ import {
 import { promisify } from 'node:util'
 import { constants, zstdCompress } from 'node:zlib'
 import { invalidArgument } from '#lib/errors.ts'
+import { giveBack } from '#lib/give-back.ts'
 import { readable } from '#linux/overlay-files.ts'
 import { fsPath } from './layer-tree.ts'
 
@@ -59,7 +60,7 @@ const { verbatim, file, sparse, piece, node, footerBytes, mark } = headersFormat
 export class LayerHeaders implements Disposable {
   readonly #path: string
   readonly #fd: number
-  #batch: Buffer = Buffer.allocUnsafe(BATCH_BYTES)
+  #batch: Buffer = Buffer.allocUnsafeSlow(BATCH_BYTES)
   /** Batches to be used again. */
   readonly #spare: Buffer[] = []
   #length = 0
@@ -136,6 +137,7 @@ export class LayerHeaders implements Disposable {
   async finish(): Promise<number> {
     this.#flush()
     await this.#written
+    for (const batch of [this.#batch, ...this.#spare.splice(0)]) giveBack(batch)
     let at = this.#framesBytes
     if (this.#spillFd !== undefined) at += copy(this.#spillFd, this.#fd, at)
     const index = Buffer.from(JSON.stringify(this.#replaced))
@@ -181,7 +183,7 @@ export class LayerHeaders implements Disposable {
     if (this.#length === 0) return
     const batch = this.#batch
     const frame = compress(batch.subarray(0, this.#length), fastest)
-    this.#batch = this.#spare.pop() ?? Buffer.allocUnsafe(BATCH_BYTES)
+    this.#batch = this.#spare.pop() ?? Buffer.allocUnsafeSlow(BATCH_BYTES)
     this.#length = 0
     this.#ahead += 1
     this.#written = Promise.all([frame, this.#written]).then(([compressed]) => {

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { rmSync } from 'node:fs'
 import { type MessagePort, parentPort } from 'node:worker_threads'
 import { CriError, describeError, errnoOf, invalidArgument } from '#lib/errors.ts'
+import { giveBack } from '#lib/give-back.ts'
 import type { LayerForm } from './artifact-layers.ts'
 import { tarAround } from './artifact-tar.ts'
 import { blockingDecoder } from './blocking-decoder.ts'
@@ -53,7 +54,8 @@ async function untar(request: UntarRequest & { task: 'untar' }): Promise<Done> {
     for (let pieces = first; pieces !== undefined; pieces = await inbox.take()) {
       for (const piece of pieces) {
         yield blob.take(piece)
-        free(piece)
+        // Another piece may lie in what is not full.
+        if (piece.byteOffset + piece.byteLength === piece.buffer.byteLength) giveBack(piece)
       }
     }
   }
@@ -92,12 +94,6 @@ async function* framed(
   yield head
   yield* content
   yield tail
-}
-
-/** Gives memory back now that the garbage collector would let lie; another piece may lie in what is not full. */
-function free({ buffer, byteOffset, byteLength }: Uint8Array): void {
-  const isFull = byteOffset + byteLength === buffer.byteLength
-  if (isFull && buffer instanceof ArrayBuffer && !buffer.detached) buffer.transfer(0)
 }
 
 /** Counts and hashes what goes by. */
