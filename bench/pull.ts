@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { build } from 'esbuild'
 import { startRegistry } from '#test/integration/registry.ts'
 import { comeBeforeOthers } from './own-share.ts'
 import { pullImages, pullImagesData } from './pull-images.ts'
@@ -23,12 +24,19 @@ const { values } = parseArgs({
 
 const images = await pullImagesData()
 comeBeforeOthers()
+// As JavaScript: what strips types is then kept in memory by each of the daemon's threads, some 10 MB each.
+const loopDelay = '/run/loop-delay.mjs'
+await build({
+  entryPoints: [join(import.meta.dirname, 'loop-delay.ts')],
+  outfile: loopDelay,
+  logLevel: 'warning',
+})
 await using stack = new AsyncDisposableStack()
 const registry = stack.use(await startRegistry({ data: images }))
 const runtimes: Runtime[] = []
 for (const name of values.runtimes.split(',')) {
   const env = {
-    NODE_OPTIONS: `--import=${new URL('./loop-delay.ts', import.meta.url).pathname}`,
+    NODE_OPTIONS: `--import=${loopDelay}`,
     LOOP_DELAY_FILE: join('/run', `loop-delay-${runtimes.length}.json`),
   }
   runtimes.push(stack.use(await startRuntime(name, { registry: registry.host, config: values.config, env })))
