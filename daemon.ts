@@ -18,6 +18,7 @@ import { type Command, runCommand } from '#linux/command.ts'
 import { lockDaemon } from '#linux/daemon-lock.ts'
 import { emulatorProblem } from '#linux/emulators.ts'
 import { findProgram } from '#linux/find-program.ts'
+import { keepGivingFreedMemoryBack } from '#linux/freed-memory.ts'
 import { readHostFacts } from '#linux/host-facts.ts'
 import { makeEnterable, makePrivate } from '#linux/private-directories.ts'
 import { ProcessWatcher } from '#linux/process-watcher.ts'
@@ -120,6 +121,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   stack.use(await serveCli(paths.adminSocket, { config, store, puller, images, metrics, registry, log }))
   const retries = setInterval(() => void runtime.retryUnfinished(), RETRY_INTERVAL_MS)
   stack.defer(() => clearInterval(retries))
+  stack.use(keepGivingFreedMemoryBack())
   gate.open()
   await tellWhatIsMissing(status, platforms, log)
   log.info({ socket: config.listen, root: config.root, state: config.state }, 'serving')
