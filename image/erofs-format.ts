@@ -63,6 +63,18 @@ export function writeInode(at: Buffer, { mode, uid, gid, seconds, nanoseconds, s
   at.writeUInt32LE(nanoseconds, 40)
 }
 
+/** What `writeInode` wrote. */
+export const inodeIn = (at: Buffer): Inode => ({
+  mode: modeIn(at),
+  uid: at.readUInt32LE(24),
+  gid: at.readUInt32LE(28),
+  seconds: Number(at.readBigInt64LE(32)),
+  nanoseconds: at.readUInt32LE(40),
+  sizeBytes: Number(at.readBigUInt64LE(8)),
+})
+
+/** The first block of its data, or a device's number. */
+export const blockOrDeviceIn = (inode: Buffer): number => inode.readUInt32LE(16)
 export const modeIn = (inode: Buffer): number => inode.readUInt16LE(4)
 export const linksIn = (inode: Buffer): number => inode.readUInt32LE(44)
 export const setLinks = (inode: Buffer, links: number): void => void inode.writeUInt32LE(links, 44)

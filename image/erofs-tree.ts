@@ -1,7 +1,7 @@
 import { constants } from 'node:fs'
 import { invalidArgument } from '#lib/errors.ts'
 import { readable } from '#linux/overlay-files.ts'
-import { type Inode, NAME_LIMIT_BYTES } from './erofs-format.ts'
+import { blockOrDeviceIn, type Inode, NAME_LIMIT_BYTES } from './erofs-format.ts'
 import { ErofsInodes } from './erofs-inodes.ts'
 import { childOf } from './layer-path.ts'
 
@@ -136,8 +136,7 @@ export class ErofsTree {
 
   /** Overlayfs's mark of a file that is hidden: a character device 0:0. */
   isWhiteout(inode: number): boolean {
-    const bytes = this.inodes.at(inode)
-    return (this.inodes.mode(inode) & S_IFMT) === S_IFCHR && bytes.readUInt32LE(16) === 0
+    return (this.inodes.mode(inode) & S_IFMT) === S_IFCHR && blockOrDeviceIn(this.inodes.at(inode)) === 0
   }
 
   #newDirectory(parent: ErofsDirectory | undefined, name: string): ErofsDirectory {

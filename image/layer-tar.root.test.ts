@@ -165,6 +165,7 @@ describe('the tar of a layer is made again, byte for byte', () => {
           )
           fc.pre(isSound)
           expect((await again()).equals(tar)).toBe(true)
+          expect(await verifyLayer(place(), digestOf(tar))).toEqual([])
         },
       ),
       { numRuns: 150 },

@@ -3,6 +3,8 @@ import { closeSync, constants, fstatSync, openSync, readSync, statSync } from 'n
 import { CriError, errnoOf } from '#lib/errors.ts'
 import { readable } from '#linux/overlay-files.ts'
 import { readBlobTar, verifyBlob } from './erofs-tar.ts'
+import { compareLayer } from './layer-comparison.ts'
+import { LayerEntries } from './layer-entries.ts'
 import {
   type HeadersReader,
   type HeadersRecord,
@@ -10,6 +12,8 @@ import {
   type ReplacedPlace,
 } from './layer-headers-reader.ts'
 import { fsPath } from './layer-tree.ts'
+import { TarReader } from './tar-reader.ts'
+import type { Sparse } from './tar-sparse.ts'
 
 /** An unpacked layer and what was written down of its tar. */
 export interface LayerPlace {
@@ -20,6 +24,8 @@ export interface LayerPlace {
 }
 
 const PIECE_BYTES = 256 << 10
+/** Of sparse files, to compare their holes: more would take too much memory. */
+const PIECES_KEPT = 500_000
 const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants
 
 /**
@@ -48,18 +54,53 @@ export async function* readLayerTar(layer: LayerPlace): AsyncGenerator<Buffer> {
   if (length > 0) yield piece.subarray(0, length)
 }
 
-/** What is wrong with a layer, a sentence each, none when its tar is what it was. Throws not-found as readLayerTar does. */
+/**
+ * What is wrong with a layer, a sentence each, none when it is what its tar makes. Throws not-found as readLayerTar does,
+ * invalid-argument where its files' attributes cannot be compared.
+ */
 export async function verifyLayer(layer: LayerPlace, diffId: string): Promise<readonly string[]> {
   if (isBlob(layer)) return verifyBlob(layer.directory, diffId)
   const hash = createHash('sha256')
+  const said = saidByTar()
   try {
-    for await (const piece of readLayerTar(layer)) hash.update(piece)
+    for await (const piece of readLayerTar(layer)) {
+      hash.update(piece)
+      said.push(piece)
+    }
   } catch (error) {
     if (error instanceof CriError && error.kind === 'failed-precondition') return [error.message]
     throw error
   }
   const found = `sha256:${hash.digest('hex')}`
-  return found === diffId ? [] : [`its files make a tar of the digest ${found}, it should be ${diffId}`]
+  if (found !== diffId) return [`its files make a tar of the digest ${found}, it should be ${diffId}`]
+  return compareLayer(layer.directory, said.made())
+}
+
+/** What a tar makes, which may turn out not to be the layer's: nothing is thrown before the end. */
+function saidByTar() {
+  const sparse: Sparse[] = []
+  let pieces = 0
+  const entries = new LayerEntries(Number.POSITIVE_INFINITY, (entry) => {
+    pieces += entry.sparse?.pieces.length ?? 0
+    return entry.sparse === undefined || pieces > PIECES_KEPT ? 0 : sparse.push(entry.sparse)
+  })
+  const reader = new TarReader(entries)
+  let failure: Error | undefined
+  const attempt = (work: () => void): void => {
+    try {
+      if (failure === undefined) work()
+    } catch (error) {
+      failure = error instanceof Error ? error : new Error(String(error))
+    }
+  }
+  return {
+    push: (piece: Buffer): void => attempt(() => reader.push(piece)),
+    made() {
+      attempt(() => reader.finish())
+      if (failure !== undefined) throw failure
+      return { tree: entries.tree, sparse }
+    },
+  }
 }
 
 const isBlob = ({ directory }: LayerPlace): boolean =>

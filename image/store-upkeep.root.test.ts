@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { appendFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { buildImage } from '#test/fixtures/image.ts'
@@ -64,6 +64,11 @@ describe('a check', () => {
   test.for<[string, (layers: string) => void, RegExp]>([
     ['a file that is longer', (layers) => appendFileSync(join(layers, '2/one'), 'x'), /one .*has 2 bytes/],
     ['a file with other content', (layers) => writeFileSync(join(layers, '2/one'), '2'), /tar of the digest/],
+    [
+      'a file with another mode',
+      (layers) => chmodSync(join(layers, '2/one'), 0o4755),
+      /one .*has the mode 04755/,
+    ],
     ['a file that is gone', (layers) => rmSync(join(layers, '2/one')), /one .*is gone/],
     ['a layer that is gone', (layers) => rmSync(join(layers, '2'), { recursive: true }), /layers\/2 is gone/],
   ])('finds %s, and repairs the store by dropping its image', async ([, damage, what]) => {

@@ -53,13 +53,24 @@ export const getXattr = (path: string, name: string): Buffer | undefined =>
     natives.lgetxattr(terminated(path), name, buffer, buffer.length),
   )
 
-/** What a call writes into a buffer: the kernel's limit for both, 64 KiB. */
+/** Whether the file system knows attributes of that kind. */
+export function canHaveXattr(path: string, name: string): boolean {
+  if (Number(natives.lgetxattr(terminated(path), name, filling, filling.length)) >= 0) return true
+  return !UNSUPPORTED.includes(new SystemError('lgetxattr', '', koffi.errno()).code)
+}
+
+/** Both names of one number. */
+const UNSUPPORTED = ['ENOTSUP', 'EOPNOTSUPP']
+
+/** The kernel's limit for names and for a value. */
+const filling = Buffer.alloc(65_536)
+
+/** What a call writes into a buffer. */
 function filled(syscall: string, subject: string, fill: (buffer: Buffer) => number): Buffer | undefined {
-  const buffer = Buffer.alloc(65_536)
-  const size = Number(fill(buffer))
-  if (size >= 0) return buffer.subarray(0, size)
+  const size = Number(fill(filling))
+  if (size >= 0) return Buffer.from(filling.subarray(0, size))
   const failure = new SystemError(syscall, readable(subject), koffi.errno())
-  if (failure.code === 'ENODATA' || failure.code === 'EOPNOTSUPP') return undefined
+  if (failure.code === 'ENODATA' || UNSUPPORTED.includes(failure.code)) return undefined
   throw failure
 }
 

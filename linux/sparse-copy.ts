@@ -22,6 +22,23 @@ export function copySparse(from: number, to: number, sizeBytes: number): void {
   ftruncateSync(to, sizeBytes)
 }
 
+/** Whether a part of a file reads as zeros; holes are not read. */
+export function isZeroBetween(fd: number, from: number, to: number): boolean {
+  const piece = Buffer.allocUnsafe(Math.min(PIECE_BYTES, to - from))
+  for (let at = seek(fd, from, SEEK_DATA); at !== undefined && at < to; at = seek(fd, at, SEEK_DATA)) {
+    const end = Math.min(to, seek(fd, at, SEEK_HOLE) ?? to)
+    while (at < end) {
+      const length = readSync(fd, piece, 0, Math.min(piece.length, end - at), at)
+      if (length === 0) return true
+      if (!piece.subarray(0, length).equals(zeros.subarray(0, length))) return false
+      at += length
+    }
+  }
+  return true
+}
+
+const zeros = Buffer.alloc(PIECE_BYTES)
+
 /** Undefined behind the last data. */
 function seek(fd: number, at: number, whence: number): number | undefined {
   const found = Number(lseek(fd, at, whence))
