@@ -49,7 +49,13 @@ export type UntarRequest =
       /** In shared memory, since the thread reads no message meanwhile: not 0 once it is to give up. */
       readonly cancelled: Int32Array
     }
-  | { readonly task: 'remove'; readonly port: MessagePort; readonly path: string }
+  | {
+      readonly task: 'remove'
+      readonly port: MessagePort
+      readonly path: string
+      /** As of a patch. */
+      readonly cancelled: Int32Array
+    }
 
 /** A layer beyond these is refused: nobody's disk is filled by a small download. */
 export interface UntarLimits {

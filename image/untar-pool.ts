@@ -44,7 +44,7 @@ export class UntarPool implements AsyncDisposable {
   readonly #maxThreads: number
   readonly #idleMs: number
   readonly #heapMb: number
-  #isClosed = false
+  readonly #closing = new AbortController()
 
   constructor(options: UntarPoolOptions = {}) {
     this.#maxThreads = options.maxThreads ?? 2
@@ -85,10 +85,12 @@ export class UntarPool implements AsyncDisposable {
     return this.#threads.size
   }
 
-  /** Deletes a tree; one that is not there is fine. */
+  /** Deletes a tree; one that is not there is fine. Ends with the pool, between two of its entries. */
   async remove(path: string): Promise<void> {
     const { port1, port2 } = new MessageChannel()
-    await this.#run({ task: 'remove', port: port2, path }, port1, () => {})
+    using stop = flagOf(this.#closing.signal)
+    const request = { task: 'remove', port: port2, path, cancelled: stop.cancelled } as const
+    await this.#run(request, port1, () => {})
   }
 
   /** See copy-tree.ts. */
@@ -121,7 +123,7 @@ export class UntarPool implements AsyncDisposable {
 
   /** Ends at once: what runs fails as cancelled. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#isClosed = true
+    this.#closing.abort()
     await Promise.all([...this.#threads].map((thread) => this.#end(thread)))
   }
 
@@ -147,7 +149,7 @@ export class UntarPool implements AsyncDisposable {
 
   /** The least busy one, or a new one when all are busy. */
   #thread(): Thread {
-    if (this.#isClosed) throw closing()
+    if (this.#closing.signal.aborted) throw closing()
     const [idlest] = [...this.#threads].toSorted((a, b) => a.jobs.size - b.jobs.size)
     const mayGrow = this.#threads.size < this.#maxThreads
     const thread = idlest === undefined || (idlest.jobs.size > 0 && mayGrow) ? this.#start() : idlest
@@ -167,7 +169,7 @@ export class UntarPool implements AsyncDisposable {
     }
     worker.on('error', (cause) => lost(new CriError('internal', 'the untar thread failed', { cause })))
     worker.on('exit', () =>
-      lost(this.#isClosed ? closing() : new CriError('internal', 'the untar thread ended')),
+      lost(this.#closing.signal.aborted ? closing() : new CriError('internal', 'the untar thread ended')),
     )
     this.#threads.add(thread)
     return thread

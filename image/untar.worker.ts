@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
-import { rmSync } from 'node:fs'
 import { type MessagePort, parentPort } from 'node:worker_threads'
 import { CriError, describeError, errnoOf, invalidArgument } from '#lib/errors.ts'
 import { giveBack } from '#lib/give-back.ts'
+import { removeTree } from '#linux/remove-tree.ts'
 import type { LayerForm } from './artifact-layers.ts'
 import { tarAround } from './artifact-tar.ts'
 import { blockingDecoder } from './blocking-decoder.ts'
@@ -38,8 +38,12 @@ async function perform(request: UntarRequest): Promise<Done> {
     return { ...done, patches: patchImage(layers, () => Atomics.load(cancelled, 0) !== 0) }
   }
   if (request.task === 'copy') copyTree(request.from, request.to)
-  else rmSync(request.path, { recursive: true, force: true, maxRetries: 3 })
+  else removeTree(request.path, () => checkFlag(request.cancelled))
   return done
+}
+
+function checkFlag(cancelled: Int32Array): void {
+  if (Atomics.load(cancelled, 0) !== 0) throw new CriError('cancelled', 'the deletion was cancelled')
 }
 
 async function untar(request: UntarRequest & { task: 'untar' }): Promise<Done> {
