@@ -1,15 +1,16 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { beforeAll, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { syncFilesystem } from '#linux/sync.ts'
 import { openImageRecords } from '#store/image-records.ts'
 import { buildImage } from '#test/fixtures/image.ts'
-import { here, never, openLabAt } from '#test/fixtures/image-lab.ts'
+import { here, type ImageLab, never, openLabAt } from '#test/fixtures/image-lab.ts'
 import { imageSource } from '#test/fixtures/image-sources.ts'
 import { type DiskRecording, diskAfterCut, mountDisk, recordDisk } from '#test/fixtures/recorded-disk.ts'
+import type { LayerFormat } from './layer-format.ts'
 
 const isFull = process.env['CRI_TS_FULL'] !== undefined
-const cuts = isFull ? 150 : 10
+const cuts = { overlay: isFull ? 150 : 10, erofs: isFull ? 150 : 5 }
 
 /** Files of all sizes, of bytes that tell where they belong. */
 const layer = (name: string, count: number) =>
@@ -39,13 +40,12 @@ interface Change {
   readonly ends: number
 }
 
-let recording: DiskRecording
-const changes: Change[] = []
-
-beforeAll(async () => {
-  recording = await recordDisk(async (directory, now) => {
+/** Pulls and removals in a store of that format, and what its disk got. */
+async function record(format: LayerFormat): Promise<readonly [DiskRecording, readonly Change[]]> {
+  const changes: Change[] = []
+  const recording = await recordDisk(async (directory, now) => {
     const random = randoms(1)
-    await using lab = openLabAt(directory)
+    await using lab = openLabAt(directory, { format })
     const change = async (id: string, isThere: boolean, work: () => Promise<unknown>): Promise<void> => {
       const begins = now()
       await work()
@@ -73,10 +73,11 @@ beforeAll(async () => {
     await change(second.id, false, () => store.remove(second.id))
     await change(first.id, true, () => store.add(source(first), never))
   })
-}, 60_000)
+  return [recording, changes]
+}
 
 /** What must be listed after a cut, and what may be, since its change was on its way. */
-function expectedAt(point: number) {
+function expectedAt(changes: readonly Change[], point: number) {
   const must = new Set<string>()
   const may = new Set<string>()
   for (const { id, isThere, begins, ends } of changes) {
@@ -88,32 +89,41 @@ function expectedAt(point: number) {
   return { must, may: may.union(must) }
 }
 
-test.for(Array.from({ length: cuts }, (_, index) => index))(
-  'after power cut %i what is listed is whole, and nothing half made is left',
-  async (seed) => {
-    const random = randoms(seed + 100)
-    const { begins, ends } = changes[seed % changes.length] ?? { begins: 0, ends: 0 }
-    const point = begins + Math.floor(random() * (ends - begins + 1))
-    const keeps = [0, 0.5, 1][Math.floor(seed / changes.length) % 3] ?? 1
-    const disk = diskAfterCut(recording, point, () => random() < keeps)
-    await mountDisk(disk, async (directory) => {
-      await using lab = openLabAt(directory)
-      const { store, upkeep } = lab.images
-      const listed = new Set(store.list().map(({ id }) => id))
-      const { must, may } = expectedAt(point)
-      expect([...must.difference(listed), ...listed.difference(may)]).toEqual([])
-      const { problems, unverified } = await upkeep.check({ repair: false, deep: true }, never)
-      expect([problems, unverified]).toEqual([[], []])
-      await lab.images.settled()
-      const layers = new Set(
-        [first, second].filter(({ id }) => listed.has(id)).flatMap((each) => each.layers),
-      )
-      expect(here(lab.root).trash).toEqual([])
-      expect(here(lab.root).layers).toHaveLength(new Set([...layers].map(({ diffId }) => diffId)).size)
-      expect(await store.add(imageSource(first), never)).toBe(first.id)
-    })
-  },
-)
+async function expectWhole(lab: ImageLab, { must, may }: ReturnType<typeof expectedAt>): Promise<void> {
+  const { store, upkeep } = lab.images
+  const listed = new Set(store.list().map(({ id }) => id))
+  expect([...must.difference(listed), ...listed.difference(may)]).toEqual([])
+  const { problems, unverified } = await upkeep.check({ repair: false, deep: true }, never)
+  expect([problems, unverified]).toEqual([[], []])
+  await lab.images.settled()
+  const layers = new Set([first, second].filter(({ id }) => listed.has(id)).flatMap((each) => each.layers))
+  expect(here(lab.root).trash).toEqual([])
+  expect(here(lab.root).layers).toHaveLength(new Set([...layers].map(({ diffId }) => diffId)).size)
+  expect(await store.add(imageSource(first), never)).toBe(first.id)
+}
+
+describe.for(['overlay', 'erofs'] as const)('a store in the format %s', (format) => {
+  let recording: DiskRecording
+  let changes: readonly Change[]
+  beforeAll(async () => {
+    ;[recording, changes] = await record(format)
+  }, 60_000)
+
+  test.for(Array.from({ length: cuts[format] }, (_, index) => index))(
+    'after power cut %i what is listed is whole, and nothing half made is left',
+    async (seed) => {
+      const random = randoms(seed + 100)
+      const { begins, ends } = changes[seed % changes.length] ?? { begins: 0, ends: 0 }
+      const point = begins + Math.floor(random() * (ends - begins + 1))
+      const keeps = [0, 0.5, 1][seed % 3] ?? 1
+      const disk = diskAfterCut(recording, point, () => random() < keeps)
+      await mountDisk(disk, async (directory) => {
+        await using lab = openLabAt(directory, { format })
+        await expectWhole(lab, expectedAt(changes, point))
+      })
+    },
+  )
+})
 
 test('what was renamed and written down before it was synced is lost by such a cut: the test would see it', async () => {
   const careless = await recordDisk(async (directory) => {
