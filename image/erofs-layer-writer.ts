@@ -1,5 +1,3 @@
-import { invalidArgument } from '#lib/errors.ts'
-import { readable } from '#linux/overlay-files.ts'
 import { type BlobOutput, ErofsBlob } from './erofs-blob.ts'
 import { LayerEntries } from './layer-entries.ts'
 import type { LayerGaps } from './layer-gaps.ts'
@@ -9,7 +7,7 @@ import type { TarHandler } from './tar-reader.ts'
 
 /**
  * Makes one file of a layer, in overlayfs's form: its tar as it comes, and behind it EROFS's inodes and directories, which
- * point at the data in the tar. `take` gets all bytes of the tar, before the reader tells of what is in them.
+ * point at the data in the tar, or at files with holes behind them. `take` gets all bytes of the tar, before the reader tells of what is in them.
  */
 export class ErofsLayerWriter implements TarHandler, Disposable {
   readonly #blob: ErofsBlob
@@ -17,12 +15,7 @@ export class ErofsLayerWriter implements TarHandler, Disposable {
 
   constructor(output: BlobOutput, entryLimit: number) {
     this.#blob = new ErofsBlob(output)
-    this.#entries = new LayerEntries(entryLimit, (entry, dataAt) => {
-      if (entry.sparse === undefined) return this.#blob.blockOf(dataAt)
-      throw invalidArgument(
-        `${readable(entry.name)} is a sparse file, which a layer in EROFS's form cannot hold: set image.format to "overlay", or pack it without --sparse`,
-      )
-    })
+    this.#entries = new LayerEntries(entryLimit, (dataAt) => this.#blob.blockOf(dataAt))
   }
 
   take(chunk: Uint8Array): void {
@@ -40,7 +33,7 @@ export class ErofsLayerWriter implements TarHandler, Disposable {
   /** After the last byte. */
   finish(diffId: string): LayerUsage & { readonly gaps: LayerGaps } {
     const uuid = Buffer.from(diffId.replace(/^\w+:/, ''), 'hex')
-    const usedBytes = this.#blob.finish(this.#entries.tree, uuid)
+    const usedBytes = this.#blob.finish(this.#entries, uuid)
     return { usedBytes, usedInodes: 1, gaps: this.#entries.gaps() }
   }
 

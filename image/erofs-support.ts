@@ -19,7 +19,7 @@ export async function checkErofs(directory: string, mountsDirectory: string): Pr
   mkdirSync(target, { recursive: true })
   try {
     using blob = new ErofsBlob(newBlobFile(file))
-    blob.finish(new ErofsTree(), Buffer.alloc(16))
+    blob.finish({ tree: new ErofsTree(), sparse: new Map() }, Buffer.alloc(16))
     mountErofs(file, target)
   } catch (cause) {
     throw new CriError(

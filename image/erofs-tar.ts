@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { closeSync, openSync, readSync } from 'node:fs'
 import { CriError } from '#lib/errors.ts'
+import { isZeroBetween } from '#linux/sparse-copy.ts'
 import { BLOB_MARK, type BlobOutput, TAR_AT } from './erofs-blob.ts'
 import { ErofsLayerWriter } from './erofs-layer-writer.ts'
 import { TarReader } from './tar-reader.ts'
@@ -64,6 +65,14 @@ function comparedTo(file: string): BlobOutput & { differsAt(): number | undefine
       const there = Buffer.alloc(bytes.byteLength)
       if (fd !== undefined) readSync(fd, there, 0, there.length, position)
       if (!there.equals(bytes)) differsAt ??= position
+    },
+    read(position, sizeBytes) {
+      const bytes = Buffer.alloc(sizeBytes)
+      if (fd !== undefined) readSync(fd, bytes, 0, sizeBytes, position)
+      return bytes
+    },
+    hole(from, to) {
+      if (fd !== undefined && to > from && !isZeroBetween(fd, from, to)) differsAt ??= from
     },
     [Symbol.dispose]() {
       if (fd !== undefined) closeSync(fd)

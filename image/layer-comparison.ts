@@ -11,6 +11,7 @@ import { canHaveXattr, getXattr, readable, xattrNames } from '#linux/overlay-fil
 import { isZeroBetween } from '#linux/sparse-copy.ts'
 import { blockOrDeviceIn, type Inode, inodeIn, linksIn } from './erofs-format.ts'
 import type { ErofsDirectory, ErofsTree } from './erofs-tree.ts'
+import type { LayerEntries } from './layer-entries.ts'
 import { childOf } from './layer-path.ts'
 import { fsPath } from './layer-tree.ts'
 import type { Sparse } from './tar-sparse.ts'
@@ -32,18 +33,15 @@ const typeNames: { readonly [type: number]: string | undefined } = {
   [constants.S_IFIFO]: 'fifo',
 }
 
-/** Of a file with holes the inode has, in place of its block, the position in `sparse`, from 1. */
-export interface MadeByTar {
-  readonly tree: ErofsTree
-  readonly sparse: readonly Sparse[]
-}
-
 /**
  * Where a layer's directory is not what its tar makes, but for what it has of the files' contents: which names there are, and their
  * types, owners, modes, times, extended attributes, link targets, device numbers, holes, and which are hard links of each other.
  * A sentence each, the first ten. What the file system itself cannot keep is let pass. Throws what reading it throws.
  */
-export function compareLayer(directory: string, made: MadeByTar): readonly string[] {
+export function compareLayer(
+  directory: string,
+  made: Pick<LayerEntries, 'tree' | 'sparse'>,
+): readonly string[] {
   const comparison = new LayerComparison(Buffer.from(directory).toString('latin1'), made)
   const problems: string[] = []
   for (const problem of comparison.problems()) {
@@ -56,11 +54,11 @@ export function compareLayer(directory: string, made: MadeByTar): readonly strin
 class LayerComparison {
   readonly #base: string
   readonly #tree: ErofsTree
-  readonly #sparse: readonly Sparse[]
+  readonly #sparse: ReadonlyMap<number, Sparse>
   /** Of names that are hard links: what is there under the first of them. */
   readonly #linked = new Map<number, { readonly path: string; readonly ino: bigint }>()
 
-  constructor(base: string, { tree, sparse }: MadeByTar) {
+  constructor(base: string, { tree, sparse }: Pick<LayerEntries, 'tree' | 'sparse'>) {
     this.#base = base
     this.#sparse = sparse
     this.#tree = tree
@@ -97,7 +95,7 @@ class LayerComparison {
       return
     }
     yield* this.#place(path, inode, stat)
-    const sparse = stat.isFile() ? this.#sparse[blockOrDeviceIn(bytes) - 1] : undefined
+    const sparse = this.#sparse.get(inode)
     if (sparse !== undefined && !this.#hasHoles(path, sparse))
       yield told(path, 'has data where its holes were')
     if (this.#tree.directoryOf(inode) === undefined && linksIn(bytes) > 1) {

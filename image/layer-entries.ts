@@ -8,6 +8,7 @@ import { type LayerGaps, LINK_COST_BYTES } from './layer-gaps.ts'
 import { childOf, componentsOf, layerName, parentOf } from './layer-path.ts'
 import type { TarEntry, TarEntryType } from './tar-entry.ts'
 import type { TarHandler } from './tar-reader.ts'
+import type { Sparse } from './tar-sparse.ts'
 
 const { S_IFREG, S_IFDIR, S_IFLNK, S_IFCHR, S_IFBLK, S_IFIFO } = constants
 const typeBits: { readonly [type in Exclude<TarEntryType, 'hard-link'>]: number } = {
@@ -19,17 +20,27 @@ const typeBits: { readonly [type in Exclude<TarEntryType, 'hard-link'>]: number 
   fifo: S_IFIFO,
 }
 
+/** In memory. */
+const PIECE_COST_BYTES = 64
+
+/** A file with holes, and where in the tar its data begins. */
+export interface SparseContent extends Sparse {
+  readonly dataAt: number
+}
+
 /** Makes in memory what the entries of a layer's tar say, in overlayfs's form. */
 export class LayerEntries implements TarHandler {
   readonly tree = new ErofsTree()
+  /** Files with holes, by inode; also of those that a later entry took the place of. */
+  readonly sparse = new Map<number, SparseContent>()
   readonly #entryLimit: number
   /** Hard links to what only a layer below may have: from where to what. */
   readonly #foreign = new Map<string, string>()
-  readonly #blockOf: (entry: TarEntry, dataAt: number) => number
+  readonly #blockOf: (dataAt: number) => number
   #entries = 0
 
-  /** `blockOf`: where a file's data will be. */
-  constructor(entryLimit: number, blockOf: (entry: TarEntry, dataAt: number) => number) {
+  /** `blockOf`: where the data of a file without holes will be. */
+  constructor(entryLimit: number, blockOf: (dataAt: number) => number) {
     this.#entryLimit = entryLimit
     this.#blockOf = blockOf
   }
@@ -86,6 +97,10 @@ export class LayerEntries implements TarHandler {
     else if (entry.type === 'hard-link') this.#link(parent, name, entry)
     else {
       const inode = inodes.add(inodeOf(entry, entry.type), this.#blockOrDevice(entry, dataAt))
+      if (entry.sparse !== undefined) {
+        this.tree.account(entry.sparse.pieces.length * PIECE_COST_BYTES)
+        this.sparse.set(inode, { ...entry.sparse, dataAt })
+      }
       if (entry.type === 'symbolic-link') {
         this.tree.account(entry.linkName.length)
         inodes.targets.set(inode, checkedTarget(entry))
@@ -95,9 +110,8 @@ export class LayerEntries implements TarHandler {
     }
   }
 
-  #blockOrDevice(entry: TarEntry, dataAt: number): number {
-    const { type, major, minor } = entry
-    if (type === 'file') return contentBytes(entry) === 0 ? 0 : this.#blockOf(entry, dataAt)
+  #blockOrDevice({ type, sparse, sizeBytes, major, minor }: TarEntry, dataAt: number): number {
+    if (type === 'file') return sizeBytes === 0 || sparse !== undefined ? 0 : this.#blockOf(dataAt)
     return type === 'character-device' || type === 'block-device' ? deviceNumber(major, minor) : 0
   }
 

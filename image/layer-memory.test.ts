@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import type { BlobOutput } from './erofs-blob.ts'
 import { ErofsLayerWriter } from './erofs-layer-writer.ts'
 import { LayerWriter } from './layer-writer.ts'
 import type { TarEntry } from './tar-entry.ts'
@@ -16,7 +17,8 @@ function entryOf(name: string, type: TarEntry['type'], linkName: string): TarEnt
   return { ...about, name, type, linkName, mtime: { seconds: 0, nanoseconds: 0 }, xattrs: new Map() }
 }
 
-const blobWriter = (): ErofsLayerWriter => new ErofsLayerWriter({ write() {}, [Symbol.dispose]() {} }, LIMIT)
+const nowhere: BlobOutput = { write() {}, read: () => Buffer.alloc(0), hole() {}, [Symbol.dispose]() {} }
+const blobWriter = (): ErofsLayerWriter => new ErofsLayerWriter(nowhere, LIMIT)
 
 function entries(entry: (index: number) => void, count: number): void {
   for (let index = 0; index < count; index += 1) entry(index)

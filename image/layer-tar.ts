@@ -13,7 +13,6 @@ import {
 } from './layer-headers-reader.ts'
 import { fsPath } from './layer-tree.ts'
 import { TarReader } from './tar-reader.ts'
-import type { Sparse } from './tar-sparse.ts'
 
 /** An unpacked layer and what was written down of its tar. */
 export interface LayerPlace {
@@ -24,8 +23,6 @@ export interface LayerPlace {
 }
 
 const PIECE_BYTES = 256 << 10
-/** Of sparse files, to compare their holes: more would take too much memory. */
-const PIECES_KEPT = 500_000
 const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants
 
 /**
@@ -78,12 +75,7 @@ export async function verifyLayer(layer: LayerPlace, diffId: string): Promise<re
 
 /** What a tar makes, which may turn out not to be the layer's: nothing is thrown before the end. */
 function saidByTar() {
-  const sparse: Sparse[] = []
-  let pieces = 0
-  const entries = new LayerEntries(Number.POSITIVE_INFINITY, (entry) => {
-    pieces += entry.sparse?.pieces.length ?? 0
-    return entry.sparse === undefined || pieces > PIECES_KEPT ? 0 : sparse.push(entry.sparse)
-  })
+  const entries = new LayerEntries(Number.POSITIVE_INFINITY, () => 0)
   const reader = new TarReader(entries)
   let failure: Error | undefined
   const attempt = (work: () => void): void => {
@@ -98,7 +90,7 @@ function saidByTar() {
     made() {
       attempt(() => reader.finish())
       if (failure !== undefined) throw failure
-      return { tree: entries.tree, sparse }
+      return entries
     },
   }
 }
