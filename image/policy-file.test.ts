@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
@@ -136,4 +136,13 @@ test('without a policy nothing applies, unless one is named', async () => {
   const fallback = join(directory, 'none.json')
   expect(await policyFiles({ policy: undefined, directory, fallback }).of('ns')).toBeUndefined()
   await expect(files.of('ns')).rejects.toMatchObject({ kind: 'unverified' })
+})
+
+test.for(['none.json', 'ns.json'])('%s that is a link to nothing is broken, and not missing', async (name) => {
+  const fallback = join(directory, 'none.json')
+  await symlink('gone', join(directory, name))
+  await expect(policyFiles({ policy: undefined, directory, fallback }).of('ns')).rejects.toMatchObject({
+    kind: 'unverified',
+    message: expect.stringContaining(`${name} cannot be read: it is a link to what is not there`),
+  })
 })

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
+import { lstat, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { z } from 'zod'
 import { errnoOf } from '#lib/errors.ts'
@@ -54,8 +54,9 @@ export function policyFiles({
     try {
       content = await readFile(file)
     } catch (cause) {
-      if (errnoOf(cause) === 'ENOENT') return undefined
-      throw refusal(`signature policy ${file} cannot be read: ${errnoOf(cause) ?? String(cause)}`)
+      if (errnoOf(cause) === 'ENOENT' && !(await isThere(file))) return undefined
+      const why = errnoOf(cause) === 'ENOENT' ? 'it is a link to what is not there' : errnoOf(cause)
+      throw refusal(`signature policy ${file} cannot be read: ${why ?? String(cause)}`)
     }
     const digest = `sha256:${createHash('sha256').update(content).digest('hex')}`
     const known = read.get(file)
@@ -78,6 +79,13 @@ export function policyFiles({
     },
   }
 }
+
+/** A link counts, wherever it leads. */
+const isThere = (path: string): Promise<boolean> =>
+  lstat(path).then(
+    () => true,
+    (error: unknown) => errnoOf(error) !== 'ENOENT',
+  )
 
 function parsePolicy(file: string, text: string, digest: string): Policy {
   let json: unknown
