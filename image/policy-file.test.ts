@@ -138,11 +138,14 @@ test('without a policy nothing applies, unless one is named', async () => {
   await expect(files.of('ns')).rejects.toMatchObject({ kind: 'unverified' })
 })
 
-test.for(['none.json', 'ns.json'])('%s that is a link to nothing is broken, and not missing', async (name) => {
-  const fallback = join(directory, 'none.json')
-  await symlink('gone', join(directory, name))
-  await expect(policyFiles({ policy: undefined, directory, fallback }).of('ns')).rejects.toMatchObject({
-    kind: 'unverified',
-    message: expect.stringContaining(`${name} cannot be read: it is a link to what is not there`),
-  })
-})
+test.for(['none.json', 'ns.json'])(
+  '%s that is a link to nothing is broken, and not missing',
+  async (name) => {
+    const fallback = join(directory, 'none.json')
+    await symlink('gone', join(directory, name))
+    await expect(policyFiles({ policy: undefined, directory, fallback }).of('ns')).rejects.toMatchObject({
+      kind: 'unverified',
+      message: expect.stringContaining(`${name} cannot be read: it is a link to what is not there`),
+    })
+  },
+)
