@@ -8,7 +8,7 @@ const home = join(import.meta.dirname, '..')
 const RARE = ['image/layer-check.worker.ts']
 const workers = globSync('**/*.worker.ts', { cwd: home, exclude: ['node_modules/**', 'dist/**'] })
 
-// zod alone takes 12 MB of each thread that loads it.
+// zod alone takes 4.5 MB of the heap of each thread that loads it, and 5.7 MB more while it is compiled.
 test.for(workers.filter((worker) => !RARE.includes(worker)))(
   '%s loads no package when it starts',
   async (worker) => {
