@@ -1,11 +1,12 @@
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { runCommand } from '#linux/command.ts'
 import { ProcessWatcher } from '#linux/process-watcher.ts'
 import { type AskHelper, credentialHelpers } from './auth-helper.ts'
 
+const never = new AbortController().signal
 let directory = ''
 let watcher: ProcessWatcher
 let ask: AskHelper
@@ -30,7 +31,7 @@ test('a helper is told `get` and the server, and has the environment of the daem
     'echo',
     `read -r server; printf '{"ServerURL":"%s","Username":"%s","Secret":"%s"}' "$server" "$1 $server" "$HOME"`,
   )
-  expect(await ask('echo', 'r.x:5000')).toEqual({
+  expect(await ask('echo', 'r.x:5000', never)).toEqual({
     kind: 'basic',
     username: 'get r.x:5000',
     password: process.env['HOME'],
@@ -39,12 +40,12 @@ test('a helper is told `get` and the server, and has the environment of the daem
 
 test('<token> is the name of an identity token', async () => {
   helper('token', `printf '{"Username":"<token>","Secret":"refresh"}'`)
-  expect(await ask('token', 'r.x')).toEqual({ kind: 'identity-token', token: 'refresh' })
+  expect(await ask('token', 'r.x', never)).toEqual({ kind: 'identity-token', token: 'refresh' })
 })
 
 test('one that has no credentials for the server is no failure', async () => {
   helper('none', 'echo "credentials not found in native keychain"; exit 1')
-  expect(await ask('none', 'r.x')).toBeUndefined()
+  expect(await ask('none', 'r.x', never)).toBeUndefined()
 })
 
 test.for([
@@ -54,7 +55,7 @@ test.for([
   ['endless', 'exec yes s3cret', 'was killed'],
 ] as const)('one that %s is named, and nothing secret is shown', async ([name, script, why]) => {
   helper(name, script)
-  const failure = ask(name, 'r.x')
+  const failure = ask(name, 'r.x', never)
   await expect(failure).rejects.toMatchObject({
     kind: 'unauthenticated',
     message: expect.stringContaining(`docker-credential-${name} for r.x: `),
@@ -64,5 +65,18 @@ test.for([
 })
 
 test('one that is not installed is named', async () => {
-  await expect(ask('absent', 'r.x')).rejects.toThrow('docker-credential-absent for r.x: it is not in PATH')
+  await expect(ask('absent', 'r.x', never)).rejects.toThrow(
+    'docker-credential-absent for r.x: it is not in PATH',
+  )
+})
+
+test('one that hangs ends with the pull that asked it', async () => {
+  helper('hang', `echo $$ >${directory}/pid; exec sleep 1000`)
+  const pull = new AbortController()
+  const answer = ask('hang', 'r.x', pull.signal)
+  await vi.waitFor(() => expect(readFileSync(join(directory, 'pid'), 'utf8')).toMatch(/\n/))
+  pull.abort()
+  await expect(answer).rejects.toMatchObject({ kind: 'cancelled' })
+  const pid = Number(readFileSync(join(directory, 'pid'), 'utf8'))
+  expect(() => process.kill(pid, 0)).toThrow('ESRCH')
 })

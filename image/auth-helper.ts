@@ -17,14 +17,18 @@ export interface HelperOptions {
 }
 
 /** Asks a credential helper, by its name without `docker-credential-`; undefined when it has none for the server. */
-export type AskHelper = (name: string, server: string) => Promise<Credentials | undefined>
+export type AskHelper = (
+  name: string,
+  server: string,
+  signal: AbortSignal,
+) => Promise<Credentials | undefined>
 
 /**
  * Docker's credential helpers: programs that answer `get` on their standard input with JSON. They run with the daemon's
- * environment, half a minute at most. Throws RegistryFailure, unauthenticated, that shows nothing of an answer.
+ * environment, half a minute at most, and no longer than `signal` lets them. Throws RegistryFailure, unauthenticated, that shows nothing of an answer.
  */
 export function credentialHelpers({ run, path }: HelperOptions): AskHelper {
-  return async (name, server) => {
+  return async (name, server, signal) => {
     const program = `docker-credential-${name}`
     const failed = (why: string) =>
       new RegistryFailure(`${program} for ${server}: ${why}`, { kind: 'unauthenticated' })
@@ -35,8 +39,10 @@ export function credentialHelpers({ run, path }: HelperOptions): AskHelper {
       env: process.env as Record<string, string>,
       stdin: server,
       timeoutMs: TIMEOUT_MS,
+      signal,
       outputLimitBytes: LONGEST_ANSWER_BYTES,
     }).catch((thrown: unknown) => {
+      if (signal.aborted) throw thrown
       throw failed(describeError(thrown))
     })
     return readAnswer(finished, failed)

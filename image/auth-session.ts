@@ -17,6 +17,8 @@ interface Target {
   readonly registry: string
   readonly auth: PullAuth
   readonly fetchToken: (request: TokenRequest) => Promise<string>
+  /** Ends the pull. */
+  readonly signal: AbortSignal
 }
 
 /** How one pull authorizes itself at one endpoint. Answers a challenge once and goes on with what came of it. */
@@ -81,8 +83,8 @@ export class AuthSession {
 
   /** Those that the host keeps are looked for when the endpoint asks for some: a helper may take its time. */
   async #credentials(): Promise<Credentials> {
-    const { auth, endpoint } = this.#target
-    this.#used ??= (await auth.kept.find(endpoint)) ?? { credentials: anonymous, source: '' }
+    const { auth, endpoint, signal } = this.#target
+    this.#used ??= (await auth.kept.find(endpoint, signal)) ?? { credentials: anonymous, source: '' }
     return this.#used.credentials
   }
 

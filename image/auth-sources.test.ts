@@ -7,6 +7,7 @@ import { registriesIn } from '#test/fakes/pull-lab.ts'
 import type { Credentials } from './auth-credentials.ts'
 import type { RegistryEndpoint } from './registry-endpoint.ts'
 
+const never = new AbortController().signal
 let directory = ''
 let asked: string[] = []
 /** A helper that has credentials of r.x alone. */
@@ -35,7 +36,7 @@ const provided = (namespace: string, image: string) =>
 
 const sources = () => registriesIn(directory, ask).auths
 async function userFor(of: RegistryEndpoint, namespace = 'default') {
-  const found = await sources().open('r.x/team/app', namespace).find(of)
+  const found = await sources().open('r.x/team/app', namespace).find(of, never)
   return found === undefined
     ? undefined
     : [(found.credentials as { username?: string }).username, found.source]
@@ -110,7 +111,7 @@ test('registries.conf says in which order helpers and files are asked', async ()
 
 test('a change of the auth file is seen at the next call, a mistake is told and named', async () => {
   const { open } = sources()
-  const find = () => open('r.x/team/app', '').find(r)
+  const find = () => open('r.x/team/app', '').find(r, never)
   expect(await find()).toBeUndefined()
   write('auth.json', { auths: { 'r.x': entry('u') } })
   expect(await find()).toMatchObject({ credentials: { username: 'u' } })

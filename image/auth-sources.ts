@@ -33,7 +33,7 @@ export interface AuthLookup {
   /** Differs where what was given for this pull alone does. */
   readonly key: string
   /** Throws failed-precondition for a file with a mistake, RegistryFailure for a helper that fails. */
-  find(endpoint: RegistryEndpoint): Promise<FoundCredentials | undefined>
+  find(endpoint: RegistryEndpoint, signal: AbortSignal): Promise<FoundCredentials | undefined>
 }
 
 export interface AuthSources {
@@ -56,7 +56,7 @@ interface Candidate {
   readonly source: string
   /** Whether it has some; nobody knows what a helper has. */
   readonly isSure: boolean
-  get(): Promise<Credentials | undefined> | Credentials | undefined
+  get(signal: AbortSignal): Promise<Credentials | undefined> | Credentials | undefined
 }
 
 export function createAuthSources(options: AuthSourcesOptions): AuthSources {
@@ -91,9 +91,9 @@ export function createAuthSources(options: AuthSourcesOptions): AuthSources {
       if (path !== undefined && text !== undefined) remove(path, log)
       return {
         key: text === undefined ? '' : createHash('sha256').update(text).digest('hex'),
-        async find(endpoint) {
+        async find(endpoint, signal) {
           for (const candidate of candidates(authPlace(endpoint), parsed(path, text))) {
-            const credentials = await candidate.get()
+            const credentials = await candidate.get(signal)
             if (credentials !== undefined) return { credentials, source: candidate.source }
           }
           return undefined
@@ -141,7 +141,7 @@ function* inFile({ path, content }: NamedFile, place: AuthPlace, ask: AskHelper)
 const helperOf = (name: string, server: string, by: string, ask: AskHelper): Candidate => ({
   source: `docker-credential-${name}, by ${by}`,
   isSure: false,
-  get: () => ask(name, server),
+  get: (signal) => ask(name, server, signal),
 })
 
 function textOf(path: string): string | undefined {

@@ -52,6 +52,7 @@ export class RegistryClient implements Disposable {
       registry: reference.registry,
       auth,
       fetchToken: (request) => this.#fetchToken(request),
+      signal,
     })
   }
 

@@ -12,6 +12,8 @@ export interface Command {
   readonly stdin?: string | Buffer
   /** After this time the command's process group is killed and `run` throws deadline-exceeded. */
   readonly timeoutMs: number
+  /** When it aborts, the group is killed and `run` throws cancelled. */
+  readonly signal?: AbortSignal
   /** A command that has written much more than this is killed, and `run` throws resource-exhausted. */
   readonly outputLimitBytes?: number
   /** Open files that it holds as fd 3, 4, … as long as it or a child of it lives: see linux/object-lock.ts. */
@@ -34,6 +36,8 @@ const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
  * keeps them open holds nobody up, and the daemon reads nothing while it runs. Never /dev/null: see `emptyPipe`.
  */
 export async function runCommand(watcher: ProcessWatcher, command: Command): Promise<Finished> {
+  const { signal } = command
+  signal?.throwIfAborted()
   using files = new DisposableStack()
   const open = (fd: number): number => files.adopt(fd, closeSync)
   const stdin = open(fileOf(command.stdin ?? ''))
@@ -51,9 +55,13 @@ export async function runCommand(watcher: ProcessWatcher, command: Command): Pro
     timedOut = true
     killGroup(pid)
   }, command.timeoutMs)
+  const abort = (): void => killGroup(pid)
+  signal?.addEventListener('abort', abort)
   using limit = limitOutput(command.outputLimitBytes, [stdout, stderr], pid)
   const exit = (await watcher.ended(pid)) ?? { exitCode: 255 }
   clearTimeout(timer)
+  signal?.removeEventListener('abort', abort)
+  if (signal?.aborted) throw new CriError('cancelled', `${command.argv.join(' ')} was given up`)
   if (limit.isExceeded()) {
     throw new CriError('resource-exhausted', `${command.argv.join(' ')} wrote without end and was killed`)
   }
