@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
-import { closeSync, lstatSync, openSync } from 'node:fs'
-import { join } from 'node:path'
+import { closeSync, existsSync, lstatSync, openSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { describeError } from '#lib/errors.ts'
 import { measureVerity } from '#linux/fs-verity.ts'
 import { namesIn } from '#linux/names-in.ts'
@@ -108,12 +108,19 @@ function placeOf(layer: StoredLayer, path: string): LayerCheckAnswer {
   const isErofs = layer.format === 'erofs'
   try {
     const stat = lstatSync(path, { throwIfNoEntry: false })
-    if (stat === undefined) return { problems: [`${path} is gone`] }
+    if (stat === undefined) return goneFrom(path)
     if (isErofs !== stat.isFile()) return { problems: [`${path} is no ${isErofs ? 'file' : 'directory'}`] }
     return { problems: isErofs ? verityProblems(layer, path) : [] }
   } catch (error) {
     return { problems: [], unread: describeError(error) }
   }
+}
+
+/** With the directory of all layers it is their disk that is away. */
+function goneFrom(path: string): LayerCheckAnswer {
+  const all = dirname(path)
+  if (existsSync(all)) return { problems: [`${path} is gone`] }
+  return { problems: [], unread: `${all} is not there: mount the disk of the image store` }
 }
 
 /** The kernel holds what is read of the file to this digest. */

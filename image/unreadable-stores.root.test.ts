@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { openForeignImageRecords } from '#store/image-records.ts'
@@ -55,5 +55,20 @@ test('a layer in whose place nothing can be looked at is no broken one: a repair
   await using _ = mountStale(join(lab.root, 'layers/1'))
   const { problems } = await lab.images.upkeep.check({ repair: true, deep: true }, never)
   expect(problems).toMatchObject([{ checked: false, repaired: false }])
+  expect(lab.images.store.list()).toHaveLength(1)
+})
+
+test('a store whose disk is away has no broken layers: a repair leaves all, and they run when it is back', async () => {
+  await using lab = openImageLab()
+  await lab.images.store.add(imageSource(one), never)
+  renameSync(join(lab.root, 'layers'), join(lab.root, 'away'))
+  const { problems } = await lab.images.upkeep.check({ repair: true, deep: true }, never)
+  renameSync(join(lab.root, 'away'), join(lab.root, 'layers'))
+  expect(problems).toHaveLength(2)
+  for (const problem of problems) {
+    expect(problem).toMatchObject({ checked: false, repaired: false })
+    expect(problem.what).toContain(`${lab.root}/layers is not there: mount the disk of the image store`)
+  }
+  expect((await lab.images.upkeep.check({ repair: true, deep: true }, never)).problems).toEqual([])
   expect(lab.images.store.list()).toHaveLength(1)
 })
