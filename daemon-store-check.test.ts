@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { beforeEach, expect, onTestFinished, test } from 'vitest'
@@ -43,4 +43,29 @@ test('it is checked at the next start once more when a layer could not be read',
   await start({ ...problem, checked: false })
   await start()
   expect([checks, existsSync(mark)]).toEqual([2, false])
+})
+
+test('a store that cannot be written any more holds up neither a check nor the end', async () => {
+  writeFileSync(mark, 'another boot')
+  const warnings: string[] = []
+  {
+    await using _ = watchStore(
+      root,
+      {
+        upkeep: {
+          async check() {
+            rmSync(mark)
+            mkdirSync(mark) // Which is neither written nor removed as a file.
+            return { problems: [], layers: 1, images: 1, unverified: [] }
+          },
+        },
+      },
+      { ...log, warn: (_fields, message) => warnings.push(message) },
+    )
+  }
+  expect(warnings).toEqual([
+    'the machine went down while the image store was in use: all layers are checked',
+    'the image store cannot be written',
+    'the image store cannot be written',
+  ])
 })

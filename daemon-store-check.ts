@@ -15,16 +15,24 @@ export function watchStore(
   log: Log,
 ): AsyncDisposable {
   const mark = markUse(join(root, 'in-use'), bootId())
+  /** On a disk that has become read-only. The mark stays as it is: the next start looks at it. */
+  const attempt = (change: () => void): void => {
+    try {
+      change()
+    } catch (error) {
+      log.warn({ root, err: describeError(error) }, 'the image store cannot be written')
+    }
+  }
   const stop = new AbortController()
   const checking = mark.wasCut ? checkAll(upkeep, log, stop.signal) : Promise.resolve(true)
   const checked = checking.then((isDone) => {
-    if (isDone && mark.wasCut) mark.checked()
+    if (isDone && mark.wasCut) attempt(mark.checked)
     return isDone
   })
   return {
     async [Symbol.asyncDispose]() {
       stop.abort()
-      if (await checked) mark.remove()
+      if (await checked) attempt(mark.remove)
     },
   }
 }

@@ -23,7 +23,12 @@ export async function serve(config: Config, version: string): Promise<void> {
   log.info({ signal }, 'stopping; containers run on')
   // Also keeps the loop alive meanwhile. What does not end by then is as after a SIGKILL, which nothing minds.
   setTimeout(() => exitNow(1), STOP_TIMEOUT_MS)
-  await daemon[Symbol.asyncDispose]()
+  try {
+    await daemon[Symbol.asyncDispose]()
+  } catch (error) {
+    log.error({ error: describeError(error) }, 'the stop failed; containers run on')
+    exitNow(1)
+  }
   exitNow(0)
 }
 
