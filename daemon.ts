@@ -73,8 +73,7 @@ export async function startDaemon(config: Config, options: DaemonOptions): Promi
   const run = (command: Command) => runCommand(watcher, command)
   const records = stack.adopt(openRecords(paths.recordsDatabase), (store) => store.close())
   const registry = openRegistries(config.image, { run, clock, log })
-  const { containerIds } = records
-  const given = { config, paths, run, stack, clock, registry, containerIds }
+  const given = { config, paths, run, stack, clock, registry, containerIds: records.containerIds }
   const { images, guard } = await openStore({ ...given, ...options })
   const handlers = await findHandlers(config.runtime.handlers, run)
   const host = readHostFacts(config.runtime.cgroupDriver)
