@@ -32,6 +32,8 @@ describe('usage', () => {
     [['version'], 0, `cri-ts 1.2.3 (node ${process.version})\n`],
     [['--version'], 0, 'cri-ts 1.2.3\n'],
     [['--help'], 0, 'Usage: cri-ts'],
+    [['help'], 0, 'Usage: cri-ts'],
+    [['help', 'store'], 0, 'Usage: cri-ts store'],
     [['images', 'import', '--help'], 0, '--state <dir>'],
     [[], 2, 'Usage: cri-ts'],
     [['config'], 2, 'Usage: cri-ts config'],

@@ -46,7 +46,7 @@ function programFor(host: CliHost): Command {
     .description('A Kubernetes container runtime (CRI)')
     .version(`cri-ts ${host.version}`, '--version', 'print the version')
     .helpOption('-h, --help', 'say what there is')
-    .helpCommand(false)
+    .helpCommand('help [command]', 'say what there is, or what a command takes')
     .option(
       '--config <file>',
       'the configuration, with drop-ins in config.d beside it (/etc/cri-ts/config.toml)',
