@@ -41,7 +41,7 @@ function reasonOf(cause: unknown, directory: string): string {
     return 'this kernel has no EROFS: load its module (modprobe erofs), or run one that is built with CONFIG_EROFS_FS'
   }
   if (code === 'ENOTBLK') {
-    return `this kernel (${release()}) cannot mount files of ${directory} as EROFS: run Linux 6.12 or newer, built with CONFIG_EROFS_FS_BACKED_BY_FILE, with the root directory on a file system of its own, not on an overlay`
+    return `this kernel (${release()}) cannot mount files of ${directory} as EROFS: run Linux 6.12 or newer, built with CONFIG_EROFS_FS_BACKED_BY_FILE, with that directory on a file system of its own, not on an overlay`
   }
   return `a file of ${directory} cannot be mounted as EROFS`
 }

@@ -74,6 +74,7 @@ test.for<[content: unknown, message: RegExp]>([
   [{}, /D\/policy.json: default: /],
   [{ default: [] }, /default: /],
   [{ default: ANY, defualt: ANY }, /its top: unknown key defualt/],
+  [{ defualt: ANY }, /its top: unknown key defualt/],
   [{ default: [{ type: 'accept' }] }, /default\[0\]\.type: /],
   [{ default: [{ type: 'reject', keyPath: '/x' }] }, /default\[0\]: unknown key keyPath/],
   [

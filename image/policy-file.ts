@@ -100,7 +100,9 @@ function parsePolicy(file: string, text: string, digest: string): Policy {
 }
 
 /** The first thing that is wrong, and where: `transports.docker["x"][0].keyPaht: unknown key`. */
-function describeIssue({ issues: [issue] }: z.ZodError): string {
+function describeIssue({ issues }: z.ZodError): string {
+  // A misspelt key is missing too, which does not say why.
+  const issue = issues.find(({ code }) => code === 'unrecognized_keys') ?? issues[0]
   if (issue === undefined) return 'is not as containers-policy.json(5) says'
   const at = issue.path.map((key, index) => shownKey(key, index === 0)).join('')
   if (issue.code === 'unrecognized_keys') return `${at || 'its top'}: unknown key ${issue.keys.join(', ')}`

@@ -8,6 +8,8 @@ export function parseToml(text: string, file: string): unknown {
   } catch (thrown) {
     if (!(thrown instanceof TomlError)) throw thrown
     // Only the first line: the rest quotes the file, where a header may hold a token.
-    throw new CriError('failed-precondition', `${file}:${thrown.line}: ${thrown.message.split('\n')[0]}`)
+    const [what = ''] = thrown.message.split('\n')
+    const said = what.replace('Invalid TOML document', 'not valid TOML')
+    throw new CriError('failed-precondition', `${file}:${thrown.line}: ${said}`)
   }
 }

@@ -49,7 +49,11 @@ export function openForeignDatabase(path: string, migrations: readonly string[])
   try {
     database = new DatabaseSync(`${pathToFileURL(path)}?immutable=1`, { readOnly: true })
   } catch (cause) {
-    throw new CriError('failed-precondition', `${path} can't be read`, { cause })
+    throw new CriError(
+      'failed-precondition',
+      `${path} can't be read: mount its disk, or take it out of image.additional_stores`,
+      { cause },
+    )
   }
   try {
     checkVersion(database, path, migrations)
