@@ -22,6 +22,7 @@ describe('the owners of the disk', () => {
     mkdirSync(join(root, 'volume'))
     await lab.images.rootfs.makeVolume('c', 0, '/volume')
     writeFileSync(join(lab.root, 'mine.txt'), 'x')
+    mkdirSync(join(lab.root, 'lost+found'))
     const { owners, totals, isWhole } = await lab.images.upkeep.usage()
     const du = (...flags: string[]): number =>
       Number(execFileSync('du', ['-s', ...flags, lab.root], { encoding: 'utf8' }).split('\t')[0])
@@ -40,6 +41,7 @@ describe('the owners of the disk', () => {
     ]) {
       expect(kinds).toContainEqual(owner)
     }
+    expect(kinds.filter(([kind]) => kind === 'unowned')).toHaveLength(1)
     const written = owners.find(({ kind }) => kind === 'container')
     expect(written?.usedBytes).toBeGreaterThan(1 << 20)
   })

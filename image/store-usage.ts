@@ -122,6 +122,7 @@ const FILES: { readonly [name: string]: StoreOwner['kind'] } = {
   'daemon.lock': 'store',
   'image-store': 'store',
   'in-use': 'store',
+  'lost+found': 'store',
 }
 
 function owners({ records, layers }: StoreUsageOptions): (base: string, path: string) => Owner {
