@@ -24,7 +24,7 @@ function handlerNamed(wanted: string, handlers: readonly HandlerStatus[]): strin
   const nearest = nearestName(wanted, names)
   const hint = nearest === undefined ? '' : ` (did you mean ${nearest}?)`
   throw invalidArgument(
-    `runtime_handler ${wanted || '(the default)'} is not configured${hint}: this host has ${names.join(', ') || 'none'}; ` +
-      '[runtime.handlers.NAME] in the configuration adds one',
+    `runtime_handler ${wanted || '(the default)'} is not configured, or its program not installed${hint}: this host has ${names.join(', ') || 'none'}; ` +
+      '[runtime.handlers.NAME] in the configuration adds one, and `crictl info` says what is wrong with one that is there',
   )
 }

@@ -61,7 +61,7 @@ describe('RunPodSandbox', () => {
   test('a host without any handler says so', async () => {
     const { table } = fakeRuntimeService({}, fakeStatus({ handlers: () => [] }))
     await expect(async () => table.runPodSandbox({ config, runtimeHandler: '' }, call)).rejects.toThrow(
-      'runtime_handler (the default) is not configured: this host has none',
+      'runtime_handler (the default) is not configured, or its program not installed: this host has none',
     )
   })
 })
