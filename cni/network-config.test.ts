@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { describeError } from '#lib/errors.ts'
 import { readNetworkConfig } from './network-config.ts'
 
 let directory: string
@@ -97,9 +98,10 @@ describe('without a usable configuration the message', () => {
     await write('10-broken.conflist', '{"name": "a",')
     await write('20-good.conflist', listOf('b', 'bridge'))
     await write('30-typeless.conf', { name: 'c', cniVersion: '1.0.0' })
-    const message = await readNetworkConfig(directory).catch((error: Error) => error.message)
+    const message = await readNetworkConfig(directory).catch(describeError)
     expect(message).toContain(`the network configuration in ${directory} cannot be used`)
     expect(message).toMatch(/10-broken\.conflist: .*JSON/)
+    expect(message).not.toMatch(/JSON.*JSON/)
     expect(message).toContain('20-good.conflist: valid')
     expect(message).toMatch(/30-typeless\.conf: type: /)
   })

@@ -36,12 +36,11 @@ export async function readNetworkConfig(confDir: string): Promise<NetworkConfig>
   if (first === undefined) throw noConfig(confDir, seen)
   try {
     return await readConfigFile(confDir, first)
-  } catch (error) {
+  } catch {
     const verdicts = await Promise.all(files.map((file) => verdictOn(confDir, file)))
     throw new CriError(
       'unavailable',
       `the network configuration in ${confDir} cannot be used, its first file by name decides and is not valid: ${verdicts.join('; ')}`,
-      { cause: error instanceof CriError ? undefined : error },
     )
   }
 }
