@@ -12,6 +12,7 @@ const add = (lab: ImageLab, layers: ImageOptions['layers']): Promise<string> =>
 const layers: ImageOptions['layers'] = [
   [
     { name: 'gone', content: 'x' },
+    { name: 'model', type: 'directory', mode: 0o750 },
     { name: 'model/weights', content: 'of the first' },
   ],
   [

@@ -27,6 +27,7 @@ export function takeExecSlot(cgroup: Cgroup, marks: string): ExecSlot {
     busy.add(mark)
     child.create()
     mkdirSync(marks, { recursive: true })
+    rmSync(join(marks, `.${name}`), { force: true }) // A runc that was killed left it, and none would write past it.
     writeFileSync(mark, '')
     return {
       name,

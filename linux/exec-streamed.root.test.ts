@@ -97,7 +97,7 @@ onEach('%s: a reset of its input is the end of it', async (handler) => {
   const out = textOf(stdout)
   const run = exec(handler, 'cat; echo done', streams)
   stdin.write('some\n')
-  await expect.poll(out.text).toBe('some\n')
+  await expect.poll(out.text, { timeout: 10_000 }).toBe('some\n')
   stdin.destroy()
   expect(await run).toBe(0)
   expect(out.text()).toBe('some\ndone\n')
