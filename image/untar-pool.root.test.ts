@@ -1,6 +1,8 @@
+import { randomBytes } from 'node:crypto'
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { digestOf } from '#test/fixtures/image.ts'
 import { pieces } from '#test/fixtures/image-sources.ts'
@@ -49,6 +51,26 @@ test('threads start when there is work, never more than allowed, and end when th
   expect(await Promise.all(jobs)).toHaveLength(4)
   await vi.waitFor(() => expect(threads()).toBeLessThanOrEqual(before), { timeout: 5_000 })
 })
+
+test.for([
+  ['gzip', gzipSync],
+  ['zstd', zstdCompressSync],
+] as const)(
+  'a %s layer is known by its first bytes, in however small pieces they come',
+  async ([, compress]) => {
+    const large = tarOf([{ name: 'a', content: randomBytes(40 << 10) }])
+    const blob = compress(large)
+    async function* bytes() {
+      yield new Uint8Array(blob.subarray(0, 1))
+      yield new Uint8Array(blob.subarray(1))
+    }
+    await using pool = new UntarPool()
+    const wanted = { ...job('compressed'), digest: digestOf(blob), diffId: digestOf(large) }
+    expect(await pool.untar(wanted, async () => bytes(), never)).toMatchObject({
+      compressedBytes: blob.length,
+    })
+  },
+)
 
 test('a layer becomes a file of EROFS where it is asked for', async () => {
   await using pool = new UntarPool()

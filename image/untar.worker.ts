@@ -70,8 +70,7 @@ async function untar(request: UntarRequest & { task: 'untar' }): Promise<Done> {
       await sink.drained()
     }
   }
-  const [beginning] = first ?? []
-  const compression = beginning === undefined || form?.kind === 'file' ? undefined : compressionOf(beginning)
+  const compression = form?.kind === 'file' ? undefined : compressionOf(beginningOf(first ?? []))
   if (form?.kind === 'file') await unpack(framed(form, compressed()))
   else await unpack(compression === undefined ? compressed() : decompressed(compression, compressed()))
   const finish = sink.parsed()
@@ -79,6 +78,10 @@ async function untar(request: UntarRequest & { task: 'untar' }): Promise<Done> {
   if (form === undefined) tar.check()
   return { answer: 'done', usage: await finish(), compressedBytes: blob.sizeBytes() }
 }
+
+/** Its first four bytes, however small the first piece is. */
+const beginningOf = (pieces: readonly Uint8Array[]): Buffer =>
+  Buffer.concat(pieces.map((piece) => piece.subarray(0, 4)))
 
 async function* decompressed(
   compression: Compression,
