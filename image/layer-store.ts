@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto'
-
 import { join } from 'node:path'
 import { untilAborted } from '#lib/until-aborted.ts'
 import { layerDirectory } from './additional-stores.ts'
@@ -32,6 +31,7 @@ export class LayerStore {
   readonly #options: LayerStoreOptions
   readonly #directory: string
   readonly #ingests = new Map<string, Ingest>()
+  readonly #unplaced = new Set<string>() // Directories of ingests, until they are placed or discarded.
   readonly #pins = new LayerPins()
   #commit: Promise<void> | undefined
 
@@ -69,7 +69,7 @@ export class LayerStore {
 
   /** Where layers lie that no record knows yet. */
   ingests(): readonly string[] {
-    return [...this.#ingests.values()].map(({ directory }) => directory)
+    return [...this.#unplaced]
   }
 
   /** Whether somebody counts on it right now. */
@@ -124,6 +124,7 @@ export class LayerStore {
     for (const ingest of fresh) {
       ingest.isCommitted = true
       this.#ingests.delete(ingest.diffId)
+      this.#unplaced.delete(ingest.directory)
     }
     atStep('committed')
   }
@@ -196,6 +197,7 @@ export class LayerStore {
   #begin(source: LayerSource): Ingest {
     const abort = new AbortController()
     const target = this.#temporaryPath()
+    this.#unplaced.add(target)
     const unpacked = this.#unpack(source, target, abort.signal).catch((error: unknown) => {
       if (this.#ingests.get(source.diffId) === ingest) this.#ingests.delete(source.diffId)
       this.#discard(target)
@@ -228,6 +230,7 @@ export class LayerStore {
   }
 
   #discard(directory: string): void {
+    this.#unplaced.delete(directory)
     this.#options.trash.discard(headersFileOf(directory))
     this.#options.trash.discard(directory)
   }

@@ -1,7 +1,9 @@
 import { execFileSync } from 'node:child_process'
+import { once } from 'node:events'
 import { appendFileSync, chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { until } from '#test/e2e/until.ts'
 import { buildImage } from '#test/fixtures/image.ts'
 import { base, here, type ImageLab, never, one, openImageLab, tag, two } from '#test/fixtures/image-lab.ts'
 import { imageSource } from '#test/fixtures/image-sources.ts'
@@ -149,6 +151,25 @@ describe('a check of a store in use', () => {
     resolve()
     expect(await adding).toBe(image.id)
     expect(readFileSync(join(await lab.images.rootfs.mount('c', image.id), 'new'), 'utf8')).toBe('new')
+  })
+
+  test('finds nothing wrong with what is being given up', async () => {
+    await using lab = openImageLab()
+    const giveUp = new AbortController()
+    const source = imageSource(one, {
+      open: async (_index, signal, bytes) =>
+        (async function* () {
+          yield bytes.subarray(0, 100)
+          await once(signal, 'abort')
+        })(),
+    })
+    const adding = lab.images.store.add(source, giveUp.signal)
+    adding.catch(() => {})
+    await until('it is being unpacked', () => here(lab.root).layers.some((name) => name.startsWith('tmp-')))
+    giveUp.abort()
+    for (let turn = 0; turn < 50; turn += 1) await Promise.resolve() // It has been told, and the thread has not answered yet.
+    expect((await lab.images.upkeep.check({ repair: true, deep: false }, never)).problems).toEqual([])
+    await expect(adding).rejects.toThrow('aborted')
   })
 })
 
