@@ -59,7 +59,9 @@ export function pullGuard({ policy, verifiers, records, clock }: PullGuardOption
 
         async check(session, digests, signal) {
           const [top = ''] = digests
-          if (verifiers !== undefined) await verifiers.verify(named, await descriptorOf(session, top, signal))
+          if (verifiers !== undefined) {
+            await verifiers.verify(named, await descriptorOf(session, top, signal), signal)
+          }
           if (!applied?.needsSignatures) return () => {}
           const evidence = await gatherEvidence(session, digests, signal)
           await applied.check(evidence)

@@ -1,7 +1,7 @@
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeEach, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { runCommand } from '#linux/command.ts'
 import { ProcessWatcher } from '#linux/process-watcher.ts'
 import { imageVerifiers } from './verifier-programs.ts'
@@ -27,12 +27,12 @@ function program(file: string, script: string, mode = 0o755): void {
   writeFileSync(join(directory, file), `#!/bin/sh\n${script}\n`)
   chmodSync(join(directory, file), mode)
 }
-const verify = (options: object = {}): Promise<void> =>
+const verify = (options: object = {}, signal = new AbortController().signal): Promise<void> =>
   imageVerifiers({
     ...{ directory, timeoutMs: 10_000, most: 10, log },
     run: (command) => runCommand(watcher, command),
     ...options,
-  }).verify(name, descriptor)
+  }).verify(name, descriptor, signal)
 const refused = (message: RegExp) => ({
   kind: 'unverified',
   message: expect.stringMatching(message) as string,
@@ -44,7 +44,6 @@ test('each program is told of the image as containerd tells it, in the order of 
   program('10-first', say)
   try {
     await verify()
-    const { readFileSync } = await import('node:fs')
     const told = (file: string) => [
       join(directory, file),
       ...['-name', name, '-digest', descriptor.digest],
@@ -103,4 +102,19 @@ test('with more programs than may be there every image is refused; with none, no
   for (const file of ['a', 'b']) program(file, 'exit 0')
   await verify({ most: 2 })
   await expect(verify({ most: 1 })).rejects.toMatchObject(refused(/holds 2 image verifiers, 1 at most/))
+})
+
+test('one that hangs ends with the pull that asked it', async () => {
+  const file = `${directory}.pid`
+  program('hang', `echo $$ >${file}; exec sleep 1000`)
+  const pull = new AbortController()
+  try {
+    const answer = verify({}, pull.signal)
+    await vi.waitFor(() => expect(readFileSync(file, 'utf8')).toMatch(/\n/))
+    pull.abort()
+    await expect(answer).rejects.toMatchObject({ kind: 'cancelled' })
+    expect(() => process.kill(Number(readFileSync(file, 'utf8')), 0)).toThrow('ESRCH')
+  } finally {
+    rmSync(file, { force: true })
+  }
 })

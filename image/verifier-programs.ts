@@ -7,8 +7,8 @@ import { refusal } from './policy-refusal.ts'
 
 /** Programs of the node's administrator that have a say in what is pulled: containerd's image verifiers. */
 export interface ImageVerifiers {
-  /** Throws unverified, with the program and its reason, when one refuses the image or cannot be asked. */
-  verify(name: string, descriptor: ImageDescriptor): Promise<void>
+  /** Throws unverified, with the program and its reason, when one refuses the image or cannot be asked. `signal` ends it. */
+  verify(name: string, descriptor: ImageDescriptor, signal: AbortSignal): Promise<void>
 }
 
 /** Of what a reference stands for: an index, or a manifest. */
@@ -39,7 +39,12 @@ export function imageVerifiers({
   run,
   log,
 }: ImageVerifiersOptions): ImageVerifiers {
-  async function ask(program: string, name: string, descriptor: ImageDescriptor): Promise<void> {
+  async function ask(
+    program: string,
+    name: string,
+    descriptor: ImageDescriptor,
+    signal: AbortSignal,
+  ): Promise<void> {
     const path = join(directory, program)
     await access(path, constants.X_OK).catch(() => {
       throw refusal(`image verifier ${path} cannot be run: make it executable, or take it away`)
@@ -57,8 +62,10 @@ export function imageVerifiers({
       ],
       stdin: `${JSON.stringify(descriptor)}\n`,
       timeoutMs,
+      signal,
       outputLimitBytes: OUTPUT_LIMIT_BYTES,
     }).catch((error: unknown) => {
+      if (signal.aborted) throw error
       throw refusal(`image ${name}: image verifier ${path} gave no answer: ${describeError(error)}`)
     })
     const reason = printable(finished.stdout.toString())
@@ -72,14 +79,14 @@ export function imageVerifiers({
   }
 
   return {
-    async verify(name, descriptor) {
+    async verify(name, descriptor, signal) {
       const programs = await programsIn(directory)
       if (programs.length > most) {
         throw refusal(
           `${directory} holds ${programs.length} image verifiers, ${most} at most may be there: take some away, or raise image.max_verifiers`,
         )
       }
-      for (const program of programs) await ask(program, name, descriptor)
+      for (const program of programs) await ask(program, name, descriptor, signal)
     },
   }
 }
