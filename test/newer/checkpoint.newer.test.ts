@@ -143,7 +143,7 @@ testOnEach('%s: a daemon killed during a checkpoint leaves the container running
   execFileSync('mkfifo', [`${location}.part`]) // tar waits for a reader.
   const broken = daemon().rpc('CheckpointContainer', { container_id: first.id, location })
   broken.catch(() => {})
-  await until('the archive is being written', () => existsSync(laidOut(first)))
+  await until('the archive is being written', () => existsSync(join(checkpointOf(first), 'part')))
   await daemon().kill9()
   await daemon().start()
   await expect(broken).rejects.toThrow()
@@ -151,5 +151,5 @@ testOnEach('%s: a daemon killed during a checkpoint leaves the container running
   await until('what was written of the archive is gone', () => !existsSync(`${location}.part`))
 })
 
-const laidOut = ({ id }: Container): string =>
-  join(daemon().root, 'checkpoints', id, 'archive', 'rootfs-diff.tar')
+const checkpointOf = ({ id }: Container): string => join(daemon().root, 'checkpoints', id)
+const laidOut = (container: Container): string => join(checkpointOf(container), 'archive', 'rootfs-diff.tar')
