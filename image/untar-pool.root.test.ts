@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
@@ -71,6 +71,21 @@ test.for([
     })
   },
 )
+
+test('its threads come behind all others: whoever waits for the main thread waits for no layer', async () => {
+  await using pool = new UntarPool()
+  await pool.untar(job('a'), async () => pieces(tar), never)
+  const niceness = (thread: string): number =>
+    Number(
+      readFileSync(`/proc/self/task/${thread}/stat`, 'utf8')
+        .replace(/^.*\) /s, '')
+        .split(' ')[16],
+    )
+  const [main, ...others] = readdirSync('/proc/self/task')
+    .toSorted((a, b) => Number(a) - Number(b))
+    .map(niceness)
+  expect(others.filter((nice) => nice === Number(main) + 5)).toHaveLength(1)
+})
 
 test('a layer becomes a file of EROFS where it is asked for', async () => {
   await using pool = new UntarPool()

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { setPriority } from 'node:os'
 import { type MessagePort, parentPort } from 'node:worker_threads'
 import { CriError, describeError, errnoOf, invalidArgument } from '#lib/errors.ts'
 import { giveBack } from '#lib/give-back.ts'
@@ -11,11 +12,15 @@ import { type Compression, compressionOf } from './layer-decoder.ts'
 import { layerSink } from './layer-sink.ts'
 import type { FromWorker, ToWorker, UntarRequest } from './untar-messages.ts'
 
+/** Whoever waits for the main thread, such as a pod that starts, does not wait for a processor as well. */
+const NICENESS = 5
+
 /**
  * The thread that unpacks layers, copies and deletes trees, with synchronous file calls. Several jobs may run at once:
  * one gets on while another waits for its network. Bytes → digest → decompress → diff id → tar → files, in one pass.
  */
 if (parentPort === null) throw new Error('this file is a worker')
+setPriority(NICENESS) // Of this thread alone.
 parentPort.on('message', (request: UntarRequest) => {
   const reply = (message: FromWorker): void => request.port.postMessage(message)
   // The pool closes the port when it has the answer: a close from here might overtake it.
