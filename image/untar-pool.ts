@@ -1,3 +1,4 @@
+import { stat } from 'node:fs'
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
 import { CriError } from '#lib/errors.ts'
 import { workerUrl } from '#linux/worker-url.ts'
@@ -158,6 +159,7 @@ export class UntarPool implements AsyncDisposable {
   }
 
   #start(): Thread {
+    stat('/', () => {}) // Node's own threads are made by who first needs them, and would be as nice as this one.
     const worker = new Worker(workerUrl(import.meta.url, 'untar'), {
       resourceLimits: { maxOldGenerationSizeMb: this.#heapMb, maxYoungGenerationSizeMb: 16 },
     })
