@@ -3,8 +3,10 @@ import type { ToWorker } from './untar-messages.ts'
 
 export type OpenBlob = (signal: AbortSignal) => Promise<AsyncIterable<Uint8Array>>
 
-/** On their way to the thread; so much of a layer lies in memory between the network and the disk. */
+/** On their way to the threads: so much of all layers together lies in memory between the network and the disk. */
 const WINDOW_BYTES = 2 << 20
+/** Layers that are being sent. */
+let sending = 0
 const MESSAGE_BYTES = 256 << 10
 /** What is smaller is copied together. */
 const SMALLEST_HANDED_OVER_BYTES = 16 << 10
@@ -12,7 +14,7 @@ const SMALLEST_HANDED_OVER_BYTES = 16 << 10
 /** Sends a blob to the thread that unpacks it, no faster than that takes it; large chunks go without being copied. */
 export class UntarFeed {
   readonly #port: MessagePort
-  #creditBytes = WINDOW_BYTES
+  #onTheirWayBytes = 0
   #isClosed = false
   #wake = (): void => {}
 
@@ -22,7 +24,7 @@ export class UntarFeed {
 
   /** To be called for what the thread has taken. */
   readonly taken = (sizeBytes: number): void => {
-    this.#creditBytes += sizeBytes
+    this.#onTheirWayBytes -= sizeBytes
     this.#wake()
   }
 
@@ -33,21 +35,26 @@ export class UntarFeed {
   }
 
   async send(open: OpenBlob, signal: AbortSignal): Promise<void> {
-    for await (const message of messagesOf(await open(signal))) {
-      if (!(await this.#post(message))) return
+    sending += 1
+    try {
+      for await (const message of messagesOf(await open(signal))) {
+        if (!(await this.#post(message))) return
+      }
+    } finally {
+      sending -= 1
     }
     this.#port.postMessage('end' satisfies ToWorker)
   }
 
   /** Resolves false once it is closed. */
   async #post(message: readonly Uint8Array<ArrayBuffer>[]): Promise<boolean> {
-    while (this.#creditBytes <= 0 && !this.#isClosed) {
+    while (this.#onTheirWayBytes >= WINDOW_BYTES / sending && !this.#isClosed) {
       const { promise, resolve } = Promise.withResolvers<void>()
       this.#wake = resolve
       await promise
     }
     if (this.#isClosed) return false
-    this.#creditBytes -= message.reduce((sum, { byteLength }) => sum + byteLength, 0)
+    this.#onTheirWayBytes += message.reduce((sum, { byteLength }) => sum + byteLength, 0)
     this.#port.postMessage(
       message satisfies ToWorker,
       message.map(({ buffer }) => buffer),
