@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { invalidArgument } from '#lib/errors.ts'
 import type { ImageConfig } from '#runtime/ports.ts'
 import { parseArtifact } from './artifact-config.ts'
+import { platformText } from './manifest.ts'
 import type { Platform } from './platform.ts'
 
 /** What cri-ts reads of an image's config blob (OCI image-spec config.md; Docker's has the same shape). */
@@ -22,14 +23,10 @@ const MOST_VOLUMES = 1000
 /** Go writes an empty list or map as null. */
 const strings = z.array(z.string()).max(MOST_ENTRIES).nullish()
 const text = z.string().nullish()
-const platformText = z
-  .string()
-  .regex(/^[\x20-\x7e]{0,100}$/, 'is no name of a platform')
-  .nullish()
 const schema = z.object({
-  os: platformText,
-  architecture: platformText,
-  variant: platformText,
+  os: platformText.nullish(),
+  architecture: platformText.nullish(),
+  variant: platformText.nullish(),
   rootfs: z.object({
     diff_ids: z
       .array(z.string().regex(/^sha256:[0-9a-f]{64}$/))

@@ -6,11 +6,10 @@ import { parseImageConfig } from './image-config.ts'
 import type { ImageSource, LayerSource } from './image-source.ts'
 import type { Archive } from './import-archive.ts'
 import { createDecoder } from './layer-decoder.ts'
+import { LARGEST_LAYER_COUNT } from './manifest.ts'
 import { describePlatform, describePlatforms, type Platform, suitability } from './platform.ts'
 import { parseReference } from './reference.ts'
 
-/** As of a manifest. */
-const LARGEST_LAYER_COUNT = 1000
 const MOST_IMAGES = 10_000
 const schema = z
   .array(

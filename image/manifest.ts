@@ -76,6 +76,7 @@ export function parseManifest(content: Buffer, mediaType: string): Manifest {
 }
 
 const digestSchema = z.string().regex(/^sha256:[0-9a-f]{64}$/, 'is not sha256: and 64 digits')
+export const LARGEST_LAYER_COUNT = 1000
 /** RFC 6838; it is shown. */
 const mediaTypeSchema = z.string().regex(/^[\x20-\x7e]{0,255}$/, 'is no media type')
 const descriptorSchema = z.object({
@@ -83,7 +84,8 @@ const descriptorSchema = z.object({
   digest: digestSchema,
   size: z.int().nonnegative(),
 })
-const platformText = z.string().regex(/^[\x20-\x7e]{0,100}$/, 'is no name of a platform')
+/** Part of a platform; it is shown. */
+export const platformText = z.string().regex(/^[\x20-\x7e]{0,100}$/, 'is no name of a platform')
 const platformSchema = z.object({
   os: platformText,
   architecture: platformText,
@@ -104,7 +106,9 @@ const annotationsSchema = z.object({
 })
 const imageSchema = z.object({
   config: descriptorSchema,
-  layers: z.array(descriptorSchema.extend({ annotations: annotationsSchema.nullish() })).max(1000),
+  layers: z
+    .array(descriptorSchema.extend({ annotations: annotationsSchema.nullish() }))
+    .max(LARGEST_LAYER_COUNT),
   artifactType: mediaTypeSchema.nullish(),
 })
 
